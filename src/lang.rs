@@ -1,1 +1,3 @@
-//! See docs/architecture.md.
+//! The jobflow language: text in, program out. No I/O, no clock.
+
+pub mod ast;
