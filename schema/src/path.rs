@@ -44,8 +44,7 @@ impl Name {
     /// # Errors
     /// [`Kind::BadName`] or [`Kind::NameTooLong`].
     pub fn new(text: &str) -> Result<Self, Fault> {
-        let text: String =
-            if text.is_ascii() { text.to_owned() } else { text.nfc().collect() };
+        let text: String = if text.is_ascii() { text.to_owned() } else { text.nfc().collect() };
         let Some(first) = text.chars().next() else {
             return Err(Fault::new(Kind::BadName, message!("name.empty")));
         };
@@ -121,8 +120,7 @@ impl ObjectPath {
     /// # Errors
     /// [`Kind::NameTooLong`] past 1,024 characters.
     pub fn join(&self, name: &Name) -> Result<Self, Fault> {
-        let text =
-            if self.is_root() { format!("/{name}") } else { format!("{}/{name}", self.0) };
+        let text = if self.is_root() { format!("/{name}") } else { format!("{}/{name}", self.0) };
         let count = text.chars().count();
         if count > PATH_CHARS_MAX {
             return Err(Fault::new(
@@ -161,7 +159,10 @@ impl ObjectPath {
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         other.is_root()
-            || self.0.strip_prefix(&*other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || self
+                .0
+                .strip_prefix(&*other.0)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The text.
@@ -192,7 +193,8 @@ mod tests {
         for good in ["a", "_", "__x__", "if", "監視", "ー々", "１位", &"監".repeat(128)] {
             assert!(Name::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "1a", "a.b", "a-b", "a b", "・", "a/b", "a\0", "~", "か\u{3099}\u{3099}"] {
+        for bad in ["", "1a", "a.b", "a-b", "a b", "・", "a/b", "a\0", "~", "か\u{3099}\u{3099}"]
+        {
             assert_eq!(Name::new(bad).map_err(|f| f.kind()), Err(Kind::BadName), "{bad}");
         }
         assert_eq!(

@@ -7,9 +7,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use num_bigint::BigInt;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{
-    BlobHash, GroupId, IncidentId, ObjectId, ProcessId, ScheduleId, TaskId, UserId,
-};
+use crate::id::{BlobHash, GroupId, IncidentId, ObjectId, ProcessId, ScheduleId, TaskId, UserId};
 
 /// A dictionary keeps the order in which its keys were inserted.
 pub type Dict = IndexMap<String, Value>;
