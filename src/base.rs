@@ -1,1 +1,6 @@
-//! See docs/architecture.md.
+//! What every room stands on: time, settings, logs, stopping.
+
+pub mod clock;
+pub mod config;
+pub mod log;
+pub mod shutdown;
