@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod id;
+pub mod layout;
 pub mod path;
 pub mod tree;
 pub mod value;
