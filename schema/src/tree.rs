@@ -245,7 +245,8 @@ pub struct Changes {
     pub changes: Vec<Change>,
 }
 
-/// Takes listing lines until it answers `false` (its buffer is full).
+/// Takes listing lines until it answers `false`: its buffer is full, and that line was not taken.
+/// A line that was taken with attributes counts as a reference to its node.
 pub type Sink<'a> = dyn FnMut(DirEntry) -> bool + 'a;
 
 /// The tree as files. Synchronous; every method may be called from many threads at once.
