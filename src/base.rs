@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod config;
+pub mod failpoint;
 pub mod log;
 pub mod shutdown;

@@ -1,1 +1,37 @@
-//! See docs/architecture.md.
+//! The store: ordered families, typed rows, one committer, snapshots, blobs, a change feed.
+//!
+//! Architecture invariant: nothing here knows what an object may do or who asks; that is the
+//! door's (`tree`). Nothing outside `tree` and `engine` rows written through it uses this.
+
+pub mod batch;
+pub mod blob;
+pub mod codec;
+mod commit;
+mod counter;
+mod feed;
+mod health;
+pub mod keys;
+pub mod kv;
+mod memory;
+mod options;
+mod snapshot;
+#[expect(clippy::module_inception, reason = "the handle is what the module is named for")]
+mod store;
+mod window;
+
+pub use batch::{Batch, CommitError};
+pub use blob::{Blobs, INLINE_MAX};
+pub use codec::{
+    Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, GroupRight, Head, Permissions, Place,
+    Right, UserRight, What,
+};
+pub use commit::Durability;
+pub use counter::Counter;
+pub use feed::{CommitInfo, FEED_WAITING_MAX, Fed, Subscription};
+pub use kv::{Direction, Family, KeyRange, StoreError};
+pub use options::Options;
+pub use snapshot::Snapshot;
+pub use store::Store;
+
+#[cfg(test)]
+mod tests;

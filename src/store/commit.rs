@@ -1,0 +1,376 @@
+//! The committer: one thread that checks, numbers, writes, syncs, publishes and answers.
+//!
+//! Order of a group: check each batch against the conflict table → one atomic engine write
+//! without sync → one WAL sync if a member asked for it → publish the new state → feed → answers.
+//! So nothing is acknowledged that a kill (lazy) or a power loss (synced) could take back, and
+//! whoever has an answer sees its commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use jiff::Timestamp;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::Rev;
+use kompira_schema::message;
+
+use super::batch::{Batch, CommitError, Mark};
+use super::codec::{ChangeRow, Head, pack};
+use super::feed::{CommitInfo, Feed};
+use super::health::Health;
+use super::keys;
+use super::kv::{Family, Kv, KvRead, StoreError, Write, WriteSet};
+use super::snapshot::Published;
+use super::window::Window;
+use crate::{fail_point, fail_point_io};
+
+/// Most batches of one group: beyond this, waiting longer gains nothing.
+const GROUP_MAX: usize = 256;
+/// Most bytes of one group: a bound on memory and on the time readers of the WAL wait.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// A lazily acknowledged commit is durable within this time.
+const SYNC_WITHIN: Duration = Duration::from_millis(900);
+
+/// How safe a commit is when it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Safe from power loss.
+    Synced,
+    /// Visible and safe from a kill of the process; safe from power loss within a second.
+    Lazy,
+}
+
+pub(super) type Answer<T> = Sender<Result<T, CommitError>>;
+pub(super) type Plan = Box<dyn FnOnce(&dyn KvRead) -> Result<WriteSet, StoreError> + Send>;
+
+/// What waits for the committer.
+pub(super) enum Work {
+    /// A commit.
+    Commit(Box<Batch>, Durability, Answer<Rev>),
+    /// A change of the store's own rows, decided on the newest state; it makes no revision.
+    Apply(Plan, Durability, Answer<()>),
+    /// Make everything durable.
+    Sync(Answer<()>),
+    /// Run while nothing is written; the answer is the newest revision.
+    Still(Box<dyn FnOnce() -> Result<(), StoreError> + Send>, Answer<Rev>),
+    /// Write out, sync and end.
+    Stop,
+}
+
+/// What the committer shares with the handles of the store.
+pub(super) struct Shared {
+    pub(super) kv: Arc<dyn Kv>,
+    pub(super) published: ArcSwap<Published>,
+    pub(super) feed: Feed,
+    pub(super) health: Health,
+}
+
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) work: Receiver<Work>,
+    window: Window,
+    /// Since when something written is not yet synced.
+    unsynced: Option<Instant>,
+}
+
+struct Group {
+    set: WriteSet,
+    /// Where in `set` the last write of a header is, for `touch`.
+    heads: HashMap<Vec<u8>, usize>,
+    infos: Vec<Arc<CommitInfo>>,
+    answers: Vec<(Answer<Rev>, Rev)>,
+    next: Rev,
+    synced: bool,
+    bytes: usize,
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, work: Receiver<Work>) -> Self {
+        let rev = shared.published.load().rev;
+        Self { shared, work, window: Window::new(rev), unsynced: None }
+    }
+
+    /// Works until told to stop.
+    pub(super) fn run(mut self) {
+        let mut held: Option<Work> = None;
+        loop {
+            let work = match held.take() {
+                Some(work) => work,
+                None => match self.next_work() {
+                    Some(work) => work,
+                    None => continue,
+                },
+            };
+            match work {
+                Work::Commit(batch, durability, answer) => {
+                    held = self.group((*batch, durability, answer));
+                }
+                Work::Apply(plan, durability, answer) => {
+                    let done = self.apply(plan, durability);
+                    let _ = answer.send(done.map_err(CommitError::from));
+                }
+                Work::Sync(answer) => {
+                    let _ = answer.send(self.sync().map_err(CommitError::from));
+                }
+                Work::Still(run, answer) => {
+                    let rev = self.shared.published.load().rev;
+                    let done = self.sync().and_then(|()| run());
+                    let _ = answer.send(done.map(|()| rev).map_err(CommitError::from));
+                }
+                Work::Stop => {
+                    if let Err(error) = self.sync() {
+                        tracing::error!(%error, "the last sync of the store failed");
+                    }
+                    self.shared.feed.close();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for work, and syncs what was acknowledged lazily when its time has come.
+    fn next_work(&mut self) -> Option<Work> {
+        let Some(since) = self.unsynced else {
+            return Some(self.work.recv().unwrap_or(Work::Stop));
+        };
+        let left = SYNC_WITHIN.saturating_sub(since.elapsed());
+        match self.work.recv_timeout(left) {
+            Ok(work) if !left.is_zero() => Some(work),
+            other => {
+                if let Err(error) = self.sync() {
+                    tracing::error!(%error, "the background sync of the store failed");
+                }
+                match other {
+                    Ok(work) => Some(work),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => Some(Work::Stop),
+                }
+            }
+        }
+    }
+
+    /// Commits `first` and what else is waiting; answers the work that ended the group.
+    fn group(&mut self, first: (Batch, Durability, Answer<Rev>)) -> Option<Work> {
+        let published = self.shared.published.load_full();
+        let mut group = Group {
+            set: WriteSet::default(),
+            heads: HashMap::new(),
+            infos: Vec::new(),
+            answers: Vec::new(),
+            next: Rev(published.rev.0 + 1),
+            synced: false,
+            bytes: 0,
+        };
+        if let Err(error) = self.shared.health.writable() {
+            let _ = first.2.send(Err(error.into()));
+            return None;
+        }
+        let mut held = None;
+        let mut taken = Some(first);
+        let mut count = 0;
+        while let Some((batch, durability, answer)) = taken.take() {
+            count += 1;
+            match self.admit(&mut group, &*published.read, batch) {
+                Ok(rev) => {
+                    group.synced |= durability == Durability::Synced;
+                    group.answers.push((answer, rev));
+                }
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                }
+            }
+            if count >= GROUP_MAX || group.bytes >= GROUP_BYTES_MAX {
+                break;
+            }
+            match self.work.try_recv() {
+                Ok(Work::Commit(batch, durability, answer)) => {
+                    taken = Some((*batch, durability, answer));
+                }
+                Ok(other) => held = Some(other),
+                Err(_) => {}
+            }
+        }
+        if group.answers.is_empty() {
+            return held;
+        }
+        match self.write_group(&group, published.rev) {
+            Ok(()) => {
+                let rev = Rev(group.next.0 - 1);
+                self.publish(rev);
+                for info in &group.infos {
+                    self.shared.feed.tell(info);
+                }
+                fail_point!("store.commit.before_reply");
+                for (answer, rev) in group.answers {
+                    let _ = answer.send(Ok(rev));
+                }
+            }
+            Err(error) => {
+                for (answer, _) in group.answers {
+                    let _ = answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+        held
+    }
+
+    /// Checks one batch and adds it to the group; on error the group is as before.
+    fn admit(
+        &mut self,
+        group: &mut Group,
+        read: &dyn KvRead,
+        batch: Batch,
+    ) -> Result<Rev, CommitError> {
+        if self.window.conflicts(batch.base, &batch.reads) {
+            return Err(CommitError::Conflict);
+        }
+        check_blobs(group, read, &batch)?;
+        let rev = group.next;
+        let row = ChangeRow {
+            time: batch.time.unwrap_or_else(Timestamp::now),
+            origin: batch.origin,
+            by: batch.by,
+            changes: batch.changes,
+        };
+        let change = pack(Family::Change, &keys::change(rev), &row)?;
+        let mut touched = Vec::new();
+        for (container, time) in batch.touches {
+            let key = keys::object(container);
+            touched.push((key, time, read.get(Family::Head, &key)?));
+        }
+        // From here on nothing fails.
+        group.next = Rev(rev.0 + 1);
+        group.bytes += batch.bytes;
+        for mark in batch.locks {
+            self.window.wrote(rev, mark);
+        }
+        for write in batch.writes {
+            self.window.wrote(rev, Mark::key(write.family, &write.key));
+            if write.family == Family::Dirent
+                && let Some(parent) = write.key.get(..8)
+            {
+                self.window.wrote(rev, Mark::children(parent));
+            }
+            if write.family == Family::Head {
+                group.heads.insert(write.key.clone(), group.set.writes.len());
+            }
+            match write.value {
+                None => group.set.delete(write.family, write.key),
+                Some(mut value) => {
+                    if let Some(place) = write.stamp.and_then(|at| value.get_mut(at..at + 8)) {
+                        place.copy_from_slice(&rev.0.to_be_bytes());
+                    }
+                    group.set.put(write.family, write.key, value);
+                }
+            }
+        }
+        for (key, time, stored) in touched {
+            group.touch(&key, time, stored.as_deref());
+        }
+        group.set.put(Family::Change, keys::change(rev), change);
+        group.infos.push(Arc::new(CommitInfo::new(rev, row)));
+        Ok(rev)
+    }
+
+    fn write_group(&mut self, group: &Group, before: Rev) -> Result<(), StoreError> {
+        let written = fail_point_io!("store.commit.before_wal")
+            .map_err(StoreError::from)
+            .and_then(|()| self.shared.kv.write(&group.set, false));
+        if let Err(error) = written {
+            // Its revisions will be given again: no base may be compared with them.
+            self.window.reset(before);
+            self.shared.health.write_failed(&error);
+            return Err(error);
+        }
+        fail_point!("store.commit.after_wal");
+        self.unsynced.get_or_insert_with(Instant::now);
+        if group.synced {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, rev: Rev) {
+        let read = self.shared.kv.snapshot();
+        self.shared.published.store(Arc::new(Published { rev, read }));
+        fail_point!("store.commit.after_publish");
+    }
+
+    fn apply(&mut self, plan: Plan, durability: Durability) -> Result<(), StoreError> {
+        self.shared.health.writable()?;
+        let published = self.shared.published.load_full();
+        let set = plan(&*published.read)?;
+        if set.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.shared.kv.write(&set, false) {
+            self.shared.health.write_failed(&error);
+            return Err(error);
+        }
+        self.unsynced.get_or_insert_with(Instant::now);
+        if durability == Durability::Synced {
+            self.sync()?;
+        }
+        self.publish(published.rev);
+        Ok(())
+    }
+
+    /// Makes everything written durable. After a failure the store takes no more writes: what
+    /// the kernel dropped, a second sync would not bring back.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.shared.health.writable()?;
+        if self.unsynced.is_none() {
+            return Ok(());
+        }
+        let synced = fail_point_io!("store.commit.before_sync")
+            .map_err(StoreError::from)
+            .and_then(|()| self.shared.kv.sync());
+        if let Err(error) = synced {
+            self.unsynced = None;
+            self.shared.health.sync_failed(&error);
+            return Err(error);
+        }
+        self.unsynced = None;
+        fail_point!("store.commit.after_sync");
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Moves the times of a container, in the group's own write of it or in the stored one.
+    fn touch(&mut self, key: &[u8], time: Timestamp, stored: Option<&[u8]>) {
+        if let Some(&at) = self.heads.get(key) {
+            if let Some(Write::Put(_, _, value)) = self.set.writes.get_mut(at) {
+                Head::touch(value, time);
+            }
+            return;
+        }
+        let Some(stored) = stored else { return };
+        let mut value = stored.to_vec();
+        Head::touch(&mut value, time);
+        self.heads.insert(key.to_vec(), self.set.writes.len());
+        self.set.put(Family::Head, key, value);
+    }
+}
+
+/// A blob that is about to be held has to be stored, in this group or before it.
+fn check_blobs(group: &Group, read: &dyn KvRead, batch: &Batch) -> Result<(), CommitError> {
+    for hash in &batch.needs {
+        let here = batch.writes.iter().any(|write| {
+            write.family == Family::Blob && write.value.is_some() && write.key == hash.0
+        });
+        let in_group = || {
+            group.set.writes.iter().any(
+                |write| matches!(write, Write::Put(Family::Blob, key, _) if *key == hash.0),
+            )
+        };
+        if !here && read.get(Family::Blob, &hash.0)?.is_none() && !in_group() {
+            let told = message!("store.blob_missing");
+            let fault = Fault::new(Kind::NotFound, told).because(format!("blob {hash}"));
+            return Err(CommitError::Fault(fault));
+        }
+    }
+    Ok(())
+}

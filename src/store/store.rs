@@ -1,0 +1,227 @@
+//! The handle of the store.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Sender, bounded};
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::Rev;
+use kompira_schema::message;
+
+use super::batch::{Batch, CommitError};
+use super::blob::Blobs;
+use super::commit::{Answer, Committer, Durability, Shared, Work};
+use super::counter::{self, BLOCK, Counter, Counters};
+use super::feed::{Feed, Subscription};
+use super::health::Health;
+use super::keys;
+use super::kv::{Direction, Family, KeyRange, Kv, KvRead, StoreError, WriteSet};
+use super::memory::Memory;
+use super::options::Options;
+use super::snapshot::{Published, Snapshot};
+use crate::fail_point;
+
+/// Work that may wait for the committer; beyond this, callers wait.
+const WAITING_MAX: usize = 1024;
+
+/// The store: a clone is another handle of the same. When the last handle is gone, everything
+/// is synced and closed.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    work: Sender<Work>,
+    counters: Arc<Counters>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.0.shared.published.load().rev)
+    }
+}
+
+impl Store {
+    /// Opens the store in the data directory `dir`, or makes a new one there.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`] when another server holds it, [`Kind::Version`] when a newer one wrote it,
+    /// [`Kind::Corrupt`], [`Kind::Io`].
+    pub fn open(dir: &Path, options: &Options) -> Result<Self, Fault> {
+        let _ = (dir, options);
+        unimplemented!("the disk engine lands next")
+    }
+
+    /// A new store in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::start(Arc::new(Memory::default())).expect("an empty memory store has no bad rows")
+    }
+
+    fn start(kv: Arc<dyn Kv>) -> Result<Self, Fault> {
+        let read = kv.snapshot();
+        let rev = last_rev(&*read)?;
+        let shared = Arc::new(Shared {
+            kv,
+            published: ArcSwap::from_pointee(Published { rev, read }),
+            feed: Feed::default(),
+            health: Health::default(),
+        });
+        let (work, waiting) = bounded(WAITING_MAX);
+        let committer = Committer::new(Arc::clone(&shared), waiting);
+        let thread = std::thread::Builder::new()
+            .name("store-commit".into())
+            .spawn(move || committer.run())
+            .map_err(StoreError::from)?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            work,
+            counters: Arc::new(Counters::default()),
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// The newest state. Whoever got the answer to a commit sees it here.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.0.shared.published.load_full())
+    }
+
+    /// The newest revision.
+    #[must_use]
+    pub fn rev(&self) -> Rev {
+        self.0.shared.published.load().rev
+    }
+
+    /// An empty batch that is decided on `snapshot`.
+    #[must_use]
+    pub fn batch(&self, snapshot: &Snapshot) -> Batch {
+        Batch::new(snapshot.rev())
+    }
+
+    /// Commits: all of the batch or nothing, and answers its revision.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`]: decide again on a new snapshot. Otherwise a fault:
+    /// [`Kind::Full`] (writes resume when there is room), [`Kind::Unavailable`] (no more writes
+    /// until the store is opened again), [`Kind::NotFound`] (a held blob is not stored).
+    pub fn commit(&self, batch: Batch, durability: Durability) -> Result<Rev, CommitError> {
+        self.ask(|answer| Work::Commit(Box::new(batch), durability, answer))
+    }
+
+    /// Everything committed so far is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`], [`Kind::Io`].
+    pub fn sync(&self) -> Result<(), Fault> {
+        self.ask_fault(Work::Sync)
+    }
+
+    /// A number that was never given before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], when a new block has to be taken.
+    pub fn new_id(&self, counter: Counter) -> Result<u64, Fault> {
+        self.0.counters.next(counter, || {
+            fail_point!("store.counter.before_block");
+            let (first_is, first) = bounded(1);
+            self.apply(Durability::Synced, move |read| {
+                let next = counter::stored(read, counter)?;
+                let _ = first_is.send(next);
+                let mut set = WriteSet::default();
+                set.put(Family::Meta, counter::key(counter), (next + BLOCK).to_be_bytes());
+                Ok(set)
+            })?;
+            fail_point!("store.counter.after_block");
+            first.recv().map_err(Fault::internal)
+        })
+    }
+
+    /// Makes sure that no number up to `used` is ever given (restore, fixed numbers).
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn raise_counter(&self, counter: Counter, used: u64) -> Result<(), Fault> {
+        self.0.counters.forget(counter);
+        self.apply(Durability::Synced, move |read| {
+            let mut set = WriteSet::default();
+            if counter::stored(read, counter)? <= used {
+                set.put(Family::Meta, counter::key(counter), (used + 1).to_be_bytes());
+            }
+            Ok(set)
+        })
+    }
+
+    /// The blobs.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs {
+        Blobs(self.clone())
+    }
+
+    /// Every commit from now on, in order. Earlier ones: [`Snapshot::changes_since`].
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.0.shared.feed.subscribe()
+    }
+
+    /// Whether writes are taken.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] with the reason, for the log.
+    pub fn health(&self) -> Result<(), Fault> {
+        Ok(self.0.shared.health.writable()?)
+    }
+
+    /// Changes rows of the store's own, decided on the newest state, without a revision.
+    pub(super) fn apply(
+        &self,
+        durability: Durability,
+        plan: impl FnOnce(&dyn KvRead) -> Result<WriteSet, StoreError> + Send + 'static,
+    ) -> Result<(), Fault> {
+        self.ask_fault(|answer| Work::Apply(Box::new(plan), durability, answer))
+    }
+
+    fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, CommitError> {
+        let closed =
+            || CommitError::Fault(Fault::new(Kind::Unavailable, message!("store.unavailable")));
+        let (answer, answered) = bounded(1);
+        self.0.work.send(work(answer)).map_err(|_| closed())?;
+        answered.recv().map_err(|_| closed())?
+    }
+
+    fn ask_fault<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Fault> {
+        self.ask(work).map_err(|error| match error {
+            CommitError::Fault(fault) => fault,
+            CommitError::Conflict => Fault::internal("a conflict without a commit"),
+        })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let given_back = Arc::clone(&self.counters);
+        let (answer, _) = bounded(1);
+        let plan = Box::new(move |_: &dyn KvRead| Ok(given_back.give_back()));
+        let _ = self.work.send(Work::Apply(plan, Durability::Lazy, answer));
+        let _ = self.work.send(Work::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The last commit: the feed always keeps its row.
+fn last_rev(read: &dyn KvRead) -> Result<Rev, StoreError> {
+    let mut last = Ok(Rev(0));
+    read.scan(Family::Change, &KeyRange::all(), Direction::Reverse, &mut |key, _| {
+        last = keys::split_u64(key)
+            .map(|(number, _)| Rev(number))
+            .ok_or_else(|| StoreError::corrupt("change key"));
+        std::ops::ControlFlow::Break(())
+    })?;
+    last
+}

@@ -1,0 +1,3 @@
+//! Tests of the store as a whole, on the memory engine.
+
+mod commit;
