@@ -1,0 +1,1 @@
+use super::*; pub(super) fn document(_n: &Node) -> String { unimplemented!() }

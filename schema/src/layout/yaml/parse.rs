@@ -1,0 +1,1 @@
+use super::*; pub(super) fn document(_t: &str) -> Result<Node, Fault> { unimplemented!() }
