@@ -1,0 +1,4 @@
+//! All tests that need the whole product, a folder per theme.
+#![allow(clippy::unwrap_used)]
+
+mod remote;
