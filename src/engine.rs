@@ -6,6 +6,7 @@
 
 pub mod console;
 pub mod process;
+pub mod vm;
 
 use std::sync::Arc;
 use std::time::Duration;

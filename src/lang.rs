@@ -3,6 +3,8 @@
 pub mod ast;
 pub mod diagnose;
 pub mod lex;
+pub mod pattern;
+pub mod program;
 pub mod syntax;
 
 pub use syntax::{Parsed, parse};
