@@ -1,1 +1,6 @@
-//! See docs/architecture.md.
+//! Trees of files and archives, in and out.
+//!
+//! Architecture invariant: the bytes are those of `schema::layout`, as on the mount; nothing here
+//! has a layout of its own.
+
+pub mod archive;

@@ -10,6 +10,9 @@
 ///
 /// `store.*` stand before and after each durable step of the store.
 pub const POINTS: &[&str] = &[
+    "backup.after_rename",
+    "backup.before_finish",
+    "backup.before_rename",
     "store.blob.after_link",
     "store.blob.after_sync",
     "store.blob.before_link",
