@@ -10,20 +10,10 @@ const MIB: usize = 1024 * KIB;
 
 // --- names and files -------------------------------------------------------------------------
 
-/// Longest name most file systems take. Reason: `NAME_MAX` of Linux.
-pub const FILE_NAME_MAX: usize = 255;
-/// Longest object name that shows in full: `.` + name + `.files` must fit [`FILE_NAME_MAX`].
-pub const STEM_MAX: usize = 248;
-/// Bytes of a name kept in front of `~` and 16 hexadecimal digits in a short stem.
-pub const SHORT_STEM_PREFIX_MAX: usize = 180;
-/// Bytes of an escaped attachment file name or key before it is cut; leaves room for `~`, 16
-/// digits and an extension below [`FILE_NAME_MAX`].
-pub const ATTACHMENT_FILE_MAX: usize = 200;
+pub use crate::layout::names::{FILE_NAME_BYTES_MAX, STEM_BYTES_MAX, SUFFIX_BYTES_MAX};
+
 /// Bytes of an attachment's own name. Reason: what a file system can hold when it is downloaded.
 pub const ATTACHMENT_NAME_MAX: usize = 255;
-/// Longest remembered file suffix, without its dot. Reason: longer ones are text, not a kind.
-pub const SUFFIX_MAX: usize = 32;
-
 // --- fields and types ------------------------------------------------------------------------
 
 /// A text field (String, Text, LargeText, Password, URL …). Reason: it is held in memory whole,
@@ -138,14 +128,3 @@ pub const PASSWORD_MAX: usize = 4 * KIB;
 pub const LOGIN_FAILURES: u32 = 3;
 /// Minutes an account stays locked. Decided.
 pub const LOCKOUT_MINUTES: u64 = 30;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_stem_with_its_dot_names_fits_a_file_system() {
-        assert_eq!(1 + STEM_MAX + ".files".len(), FILE_NAME_MAX);
-        const { assert!(SHORT_STEM_PREFIX_MAX + 1 + 16 < STEM_MAX) };
-    }
-}
