@@ -1,1 +1,11 @@
-//! See docs/architecture.md.
+//! The audit log: what is recorded, at which level, and the file it goes to.
+//!
+//! An entry is part of the commit it tells of; a writer of its own brings it to the file after.
+
+mod entry;
+mod level;
+mod writer;
+
+pub use entry::{Class, Entry, Exec, LINE_BYTES_MAX, Permit, Target, Verb, hint};
+pub use level::{Levels, LevelSource};
+pub use writer::{FileSink, Sink};

@@ -22,8 +22,7 @@ mod window;
 pub use batch::{Batch, CommitError};
 pub use blob::{Blobs, INLINE_MAX};
 pub use codec::{
-    Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, GroupRight, Head, Permissions, Place,
-    Right, UserRight, What,
+    Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, Head, Place, What,
 };
 pub use commit::Durability;
 pub use counter::Counter;

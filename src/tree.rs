@@ -1,1 +1,27 @@
-//! See docs/architecture.md.
+//! The one door: who asks, may they, do it, write it in the audit.
+//!
+//! Architecture invariant: nothing outside this module reads or writes objects in the store. Every
+//! call carries a [`Caller`]; a change is one commit with its history, its feed entries and its
+//! audit entry.
+
+pub mod behaviour;
+mod draft;
+mod fault;
+mod handle;
+mod model;
+pub mod principals;
+pub mod query;
+mod read;
+mod txn;
+mod types;
+mod value;
+mod view;
+
+pub use draft::{Descend, Draft, Patch, Replace};
+pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
+pub use kompira_schema::tree::Caller;
+pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
+pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
+pub use query::Query;
+pub use txn::{Element, ImportOptions, Txn};
+pub use view::{Attach, Passwords, RecordOptions, View};

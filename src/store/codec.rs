@@ -5,7 +5,7 @@ mod change;
 mod dirent;
 mod head;
 
-pub use body::{Body, GroupRight, Permissions, Right, UserRight, blobs_of, references_of};
+pub use body::{Body, blobs_of, references_of};
 pub use change::{ChangeRow, Changed, EntryKind, Place, What};
 pub use dirent::Dirent;
 pub use head::{DERIVED, Head, HeadFlags};

@@ -1,8 +1,8 @@
-//! The body of an object: texts, permissions and fields.
+//! The body of an object: texts and fields.
 
 use std::collections::BTreeSet;
 
-use kompira_schema::id::{BlobHash, GroupId, UserId};
+use kompira_schema::id::BlobHash;
 use kompira_schema::value::{Ref, Value};
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,6 @@ pub struct Body {
     /// The description.
     #[serde(default)]
     pub description: String,
-    /// Who may do what.
-    #[serde(default)]
-    pub permissions: Permissions,
     /// Field name and value, in the order of the type; a missing field reads as its default.
     #[serde(default)]
     pub fields: Vec<(String, Value)>,
@@ -37,52 +34,6 @@ impl Body {
             None => self.fields.push((name.to_owned(), value)),
         }
     }
-}
-
-/// The permission entries of an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Permissions {
-    /// One per user.
-    #[serde(default)]
-    pub users: Vec<UserRight>,
-    /// One per group.
-    #[serde(default)]
-    pub groups: Vec<GroupRight>,
-}
-
-/// The three flags of a permission entry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Right {
-    /// May read.
-    #[serde(rename = "r")]
-    pub read: bool,
-    /// May write.
-    #[serde(rename = "w")]
-    pub write: bool,
-    /// May execute.
-    #[serde(rename = "x")]
-    pub execute: bool,
-}
-
-/// A user's entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserRight {
-    /// Whose.
-    pub user: UserId,
-    /// What.
-    pub right: Right,
-}
-
-/// A group's entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupRight {
-    /// Whose.
-    pub group: GroupId,
-    /// What.
-    pub right: Right,
-    /// Kept as given; without effect.
-    #[serde(default)]
-    pub priority: i64,
 }
 
 /// The blobs that these values hold.
@@ -132,13 +83,6 @@ mod tests {
         let file = FileValue { name: "a.bin".into(), size: 3, hash: BlobHash::of(b"abc") };
         Body {
             display_name: "表示名".into(),
-            permissions: Permissions {
-                users: vec![UserRight {
-                    user: UserId(1),
-                    right: Right { read: true, ..Right::default() },
-                }],
-                groups: vec![],
-            },
             fields: vec![
                 ("text".into(), Value::from("x\r\ny")),
                 ("files".into(), Value::Array(vec![Value::File(file)])),

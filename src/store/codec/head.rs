@@ -8,7 +8,7 @@ use super::dirent::{node_byte, node_from};
 use crate::store::kv::StoreError;
 
 const VERSION: u8 = 1;
-const FIXED: usize = 88;
+const FIXED: usize = 104;
 
 /// The size of something that has to be rendered to be known.
 pub const DERIVED: u64 = u64::MAX;
@@ -16,11 +16,11 @@ pub const DERIVED: u64 = u64::MAX;
 /// Bits of [`Head::flags`]; the door gives them meaning.
 pub type HeadFlags = u32;
 
-/// The header row: 88 bytes, then the name (so that a path is built from headers alone).
+/// The header row: 104 bytes, then the name (so that a path is built from headers alone).
 ///
 /// Layout: version, node, mode (2), flags (4), rev (8), parent (8), type (8), owner (8), created,
 /// updated (microseconds, 8 each), mtime, ctime (nanoseconds, 8 each), content size (8), record
-/// size (8), name.
+/// size (8), permission set (16), name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The commit that last changed the object; stamped.
@@ -49,6 +49,8 @@ pub struct Head {
     pub content_size: u64,
     /// Bytes of the record; [`DERIVED`] if it has to be rendered.
     pub record_size: u64,
+    /// Names the permission set in the family `auth`; all zero: no entries.
+    pub acl: [u8; 16],
     /// The name in its parent; empty for the root.
     pub name: String,
 }
@@ -81,6 +83,7 @@ impl Head {
         ] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
+        bytes.extend_from_slice(&self.acl);
         bytes.extend_from_slice(self.name.as_bytes());
         debug_assert_eq!(bytes.len(), FIXED + self.name.len());
         bytes
@@ -139,6 +142,7 @@ fn read(bytes: &[u8]) -> Option<Head> {
         ctime: nanos(64)?,
         content_size: number(72)?,
         record_size: number(80)?,
+        acl: *fixed.get(88..)?.first_chunk()?,
         name: std::str::from_utf8(name).ok()?.to_owned(),
     })
 }
@@ -164,6 +168,7 @@ mod tests {
             flags: 6,
             content_size: DERIVED,
             record_size: 12,
+            acl: [7; 16],
             name: "日本".into(),
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn head(name: &str, parent: u64) -> Head {
         flags: 0,
         content_size: 0,
         record_size: DERIVED,
+        acl: [0; 16],
         name: name.into(),
     }
 }
