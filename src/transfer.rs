@@ -4,3 +4,6 @@
 //! has a layout of its own.
 
 pub mod archive;
+pub mod directory;
+pub mod linesep;
+pub mod sink;
