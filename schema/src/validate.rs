@@ -103,7 +103,8 @@ pub fn reread(field_type: &FieldType, value: &Value, now: &Zoned) -> Value {
 }
 
 /// The declared default of a field; `None` when there is none or it does not fit the type
-/// (rule: `objects/defaults`). References come out as [`Value::Str`] path text.
+/// (rule: `objects/defaults`). References come out as [`Value::Str`] path text. Relative times count
+/// from `now`: for an object of the tree that is its creation.
 #[must_use]
 pub fn default_value(field_type: &FieldType, now: &Zoned) -> Option<Value> {
     default::of(field_type, now)
