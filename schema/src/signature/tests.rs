@@ -1,6 +1,6 @@
 use super::*;
 
-// rule: language/built-ins
+// rule: objects/signatures
 #[test]
 fn the_built_ins_are_all_there() {
     assert_eq!(jobs().len(), 16);
