@@ -5,5 +5,6 @@
 
 pub mod archive;
 pub mod directory;
+pub mod export;
 pub mod linesep;
 pub mod sink;

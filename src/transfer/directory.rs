@@ -31,7 +31,10 @@ impl Directory {
     pub fn new(root: &Path, prune: bool) -> Result<Self, Fault> {
         let shown = root.display();
         if !root.is_dir() {
-            return Err(Fault::new(Kind::NotContainer, message!("export.no_directory", dir = shown)));
+            return Err(Fault::new(
+                Kind::NotContainer,
+                message!("export.no_directory", dir = shown),
+            ));
         }
         let probe = root.join(".kompira-export.probe");
         let probed = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);

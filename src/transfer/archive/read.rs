@@ -179,8 +179,7 @@ fn read_manifest(path: &Path, zip: &mut ZipArchive<BufReader<File>>) -> Result<M
         return Err(broken(path, "another format"));
     }
     if manifest.version > VERSION {
-        let told =
-            message!("archive.newer", path = path.display(), generator = manifest.generator);
+        let told = message!("archive.newer", path = path.display(), generator = manifest.generator);
         return Err(Fault::new(Kind::Version, told));
     }
     Ok(manifest)

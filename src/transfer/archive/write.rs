@@ -60,7 +60,8 @@ impl Writer {
         let mut buffer = vec![0; BUFFER_BYTES];
         let mut size = 0;
         loop {
-            let count = content.read(&mut buffer).map_err(|error| unwritable(&self.target, &error))?;
+            let count =
+                content.read(&mut buffer).map_err(|error| unwritable(&self.target, &error))?;
             if count == 0 {
                 break;
             }
@@ -78,7 +79,12 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::create`].
-    pub fn finish(mut self, revision: u64, created: String, key_id: &str) -> Result<Manifest, Fault> {
+    pub fn finish(
+        mut self,
+        revision: u64,
+        created: String,
+        key_id: &str,
+    ) -> Result<Manifest, Fault> {
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             version: VERSION,
