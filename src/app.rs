@@ -1,1 +1,271 @@
-//! See docs/architecture.md.
+//! The server as a whole: start order, supervision, drain.
+//!
+//! Order: store (it holds the lock on the directory), keys, tree, engine, sockets, HTTP, mounts;
+//! the end goes backwards.
+
+mod notice;
+mod open;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use jiff::tz::TimeZone;
+use kompira_schema::error::{Fault, Kind};
+
+use crate::base::clock::{Clock, System};
+use crate::base::config::Config;
+use crate::base::shutdown::Shutdown;
+use crate::http::{self, About, Parts, Pool, Service};
+
+pub use notice::{Notice, welcome};
+pub use crate::base::socket::socket_of;
+
+/// How much of the server is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All of it; processes go on.
+    Full,
+    /// The tree alone; no process goes on.
+    Tree,
+}
+
+/// What is to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The data directory; it is made when it does not exist and `create` is set.
+    pub data: PathBuf,
+    /// Whether a directory that does not exist is made.
+    pub create: bool,
+    /// How much.
+    pub mode: Mode,
+    /// Addresses to listen on.
+    pub listen: Vec<String>,
+    /// The private socket.
+    pub socket: PathBuf,
+    /// Directories to mount the tree on.
+    pub mounts: Vec<PathBuf>,
+    /// Password of `root` on an empty store; `None`: one is generated.
+    pub initial_password: Option<String>,
+    /// Most bytes of a streamed upload.
+    pub max_upload: u64,
+    /// Concurrent commands.
+    pub pool_size: usize,
+    /// Zone of the server.
+    pub zone: TimeZone,
+    /// Directory of the audit log.
+    pub log: PathBuf,
+    /// What runs, for lock and audit.
+    pub program: String,
+}
+
+/// Most bytes of a streamed upload when nobody configured it (documented).
+pub const UPLOAD_BYTES_MAX: u64 = 1 << 30;
+
+impl Start {
+    /// A server for one command: on a socket of its own, on no address.
+    #[must_use]
+    pub fn private(data: &Path, mode: Mode) -> Self {
+        Self {
+            data: data.to_owned(),
+            create: false,
+            mode,
+            listen: Vec::new(),
+            socket: data.join("run").join(format!("{}.sock", std::process::id())),
+            mounts: Vec::new(),
+            initial_password: None,
+            max_upload: UPLOAD_BYTES_MAX,
+            pool_size: crate::remote::Manager::POOL,
+            zone: TimeZone::system(),
+            log: data.join("log"),
+            program: program(),
+        }
+    }
+
+    /// A server as configured.
+    #[must_use]
+    pub fn configured(data: &Path, config: &Config) -> Self {
+        Self {
+            create: true,
+            mode: Mode::Full,
+            listen: config.list("http", "listen").iter().map(ToString::to_string).collect(),
+            socket: socket_of(data),
+            max_upload: config.integer("http", "max_upload").unwrap_or(UPLOAD_BYTES_MAX),
+            pool_size: config
+                .integer("agent", "pool_size")
+                .and_then(|size| usize::try_from(size).ok())
+                .unwrap_or(crate::remote::Manager::POOL),
+            zone: match config.text("locale", "timezone") {
+                "auto" => TimeZone::system(),
+                name => TimeZone::get(name).unwrap_or_else(|_| TimeZone::system()),
+            },
+            log: config.path("logging", "logdir").unwrap_or_else(|| data.join("log")),
+            ..Self::private(data, Mode::Full)
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The data directory is held by this one.
+    Locked(String),
+    /// An address or socket cannot be listened on.
+    Bind(http::server::BindError),
+    /// A file or directory cannot be used.
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A directory cannot be mounted on.
+    Mount {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        fault: Fault,
+    },
+    /// The store, the keys or the engine.
+    Fault(Fault),
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        if fault.kind() != Kind::Locked {
+            return Self::Fault(fault);
+        }
+        let arg = |name: &str| {
+            let found = fault.told().args.iter().find(|(key, _)| *key == name);
+            found.map_or("?", |(_, text)| text.as_str())
+        };
+        Self::Locked(format!("{} (pid {})", arg("command"), arg("pid")))
+    }
+}
+
+/// `kompira serve` and the like.
+fn program() -> String {
+    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
+    command.map_or_else(|| "kompira".to_owned(), |word| format!("kompira {word}"))
+}
+
+/// A server that runs.
+pub struct Running {
+    service: Service,
+    addresses: Vec<SocketAddr>,
+    socket: PathBuf,
+    initial_password: Option<String>,
+    serving: tokio::task::JoinHandle<()>,
+    mounts: Vec<kompira_fuse::Mounted>,
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// [`StartError`]; whatever had been started is stopped again.
+pub async fn start(start: Start) -> Result<Running, StartError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| StartError::Io { path, error }
+    };
+    if start.create {
+        make_private(&start.data).map_err(io(&start.data))?;
+    }
+    no_core_dumps();
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let started = clock.now();
+    let (wanted, of_engine) = (start.clone(), Arc::clone(&clock));
+    let opened = tokio::task::spawn_blocking(move || open::open(&wanted, of_engine));
+    let opened = opened.await.map_err(Fault::internal)??;
+    let listeners = http::server::Listeners::bind(&start.listen, Some(&start.socket))
+        .await
+        .map_err(StartError::Bind)?;
+    let addresses = listeners.addresses();
+    let shutdown = Shutdown::new();
+    let service = Service::new(Parts {
+        tree: opened.tree.clone(),
+        engine: opened.engine,
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+        pool: Pool::default(),
+        ready: AtomicBool::new(false),
+        max_upload: start.max_upload,
+        about: About {
+            data: start.data.clone(),
+            listen: addresses.iter().map(ToString::to_string).collect(),
+            mounts: start.mounts.iter().map(|path| path.display().to_string()).collect(),
+            started,
+        },
+    });
+    let router = http::router(service.clone());
+    let serving = tokio::spawn(http::server::serve(listeners, router, shutdown));
+    let mounts = Vec::new();
+    service.set_ready();
+    Ok(Running {
+        service,
+        addresses,
+        socket: start.socket,
+        initial_password: opened.initial_password,
+        serving,
+        mounts,
+    })
+}
+
+impl Running {
+    /// Addresses it listens on.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Its private socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The generated password of `root`, if this start made the store.
+    #[must_use]
+    pub fn initial_password(&self) -> Option<&str> {
+        self.initial_password.as_deref()
+    }
+
+    /// The service, for those who make further faces.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Stops: no new requests, those in flight end, mounts go, the engine journals, all is synced.
+    pub async fn stop(self) {
+        self.service.shutdown.begin("stop");
+        // Mounts first: the kernel's last writes come back through the tree.
+        let mounts = self.mounts;
+        let _unmounted = tokio::task::spawn_blocking(move || drop(mounts)).await;
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the HTTP server ended by a panic");
+        }
+        let service = self.service;
+        let _stopped = tokio::task::spawn_blocking(move || {
+            if let Err(fault) = service.tree.sync() {
+                tracing::error!(critical = true, ?fault, "the last sync failed");
+            }
+        })
+        .await;
+    }
+}
+
+/// Makes a directory that only its owner can enter.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
+}
+
+/// A core dump would hold keys and passwords.
+fn no_core_dumps() {
+    use nix::sys::resource::{Resource, setrlimit};
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        tracing::warn!(%error, "core dumps cannot be switched off");
+    }
+}

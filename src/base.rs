@@ -5,3 +5,4 @@ pub mod config;
 pub mod failpoint;
 pub mod log;
 pub mod shutdown;
+pub mod socket;

@@ -1,1 +1,98 @@
-//! See docs/architecture.md.
+//! The REST face: one file per resource, thin over `tree` and `engine`.
+//!
+//! An object's URL is its path; what follows the first dot of the last segment is a method.
+//! Service endpoints are below `/-/`, which is no object name. All that touches the store runs on
+//! the bounded threads of [`pool`].
+
+pub mod accept;
+pub mod answer;
+mod filter;
+pub mod health;
+mod identity;
+pub mod lenient;
+mod object;
+mod page;
+mod pool;
+mod process;
+pub mod query;
+mod route;
+pub mod server;
+mod service;
+pub mod target;
+pub mod value;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::base::clock::Clock;
+use crate::base::shutdown::Shutdown;
+use crate::engine::Engine;
+use crate::tree::Tree;
+
+pub use identity::{EXEC_HEADER, Peer};
+pub use pool::Pool;
+pub use route::router;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Service(Arc<Parts>);
+
+/// The parts of a [`Service`].
+pub struct Parts {
+    /// The tree.
+    pub tree: Tree,
+    /// Runs jobflows; absent while only the tree is served (`token create` without a server).
+    pub engine: Option<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Says when to stop.
+    pub shutdown: Shutdown,
+    /// Threads for what blocks.
+    pub pool: Pool,
+    /// Whether everything has started.
+    pub ready: AtomicBool,
+    /// Most bytes of a streamed upload.
+    pub max_upload: u64,
+    /// What `status` tells.
+    pub about: About,
+}
+
+/// What the server knows about itself.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The data directory.
+    pub data: std::path::PathBuf,
+    /// Addresses it listens on.
+    pub listen: Vec<String>,
+    /// Directories where the tree is mounted.
+    pub mounts: Vec<String>,
+    /// When it started.
+    pub started: jiff::Timestamp,
+}
+
+impl Service {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Everything has started: `/-/health/ready` says so.
+    pub fn set_ready(&self) {
+        self.0.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether requests are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.ready.load(Ordering::Acquire) && !self.0.shutdown.begun()
+    }
+}
+
+impl std::ops::Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

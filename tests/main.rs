@@ -1,4 +1,6 @@
 //! All tests that need the whole product, a folder per theme.
 #![allow(clippy::unwrap_used)]
 
+mod http;
 mod remote;
+mod support;

@@ -31,9 +31,9 @@ pub enum Node {
     /// Text.
     Str(String),
     /// A sequence.
-    Seq(Vec<Self>),
+    Seq(Vec<Node>),
     /// A mapping, in the order written.
-    Map(IndexMap<String, Self>),
+    Map(IndexMap<String, Node>),
 }
 
 /// Writes a document (rule: `files/yaml`): block style, two spaces, no tags, no anchors, LF, a

@@ -1,0 +1,236 @@
+//! What goes back: JSON, failures, headers (rule: http/errors).
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kompira_schema::error::{Fault, Kind, Message};
+use serde_json::{Map, Value as Json};
+
+/// Header by which a client of ours asks for code and full message of a failure.
+pub const CLIENT_HEADER: &str = "x-kompira-client";
+/// Header that carries the code of a failure, as in `KF1004`.
+pub const CODE_HEADER: &str = "x-kompira-code";
+/// Seconds after which an overloaded server may be asked again.
+const RETRY_SECONDS: &str = "2";
+
+/// Why a request failed.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// As the one failure table has it.
+    Fault(Fault),
+    /// The resource does not take this verb; which it takes.
+    Verb(&'static [Method]),
+    /// No form of the answer suits the client.
+    NotAcceptable,
+    /// The body is no JSON by its content type.
+    NotJson,
+    /// Validation of a request, by field.
+    Fields(Vec<(String, String)>),
+    /// There is no such page of the list.
+    Page,
+    /// The token is unknown or malformed.
+    Token,
+    /// The user is inactive or gone.
+    Inactive,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Failure {
+    /// One problem of one field.
+    #[must_use]
+    pub fn field(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Fields(vec![(name.into(), text.into())])
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Fault(fault) => StatusCode::from_u16(fault.kind().status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Verb(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Fields(_) => StatusCode::BAD_REQUEST,
+            Self::Page => StatusCode::NOT_FOUND,
+            Self::Token | Self::Inactive => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// Body and headers. `full` adds code and message, for clients of ours.
+    #[must_use]
+    pub fn answer(&self, full: bool) -> Response {
+        let mut body = match self {
+            Self::Fault(fault) => fault_body(fault, full),
+            Self::Verb(_) => detail("Method not allowed."),
+            Self::NotAcceptable => detail("Could not satisfy the request Accept header."),
+            Self::NotJson => detail("Send JSON with the content type application/json."),
+            Self::Fields(fields) => by_field(fields.iter().cloned()),
+            Self::Page => detail("Invalid page."),
+            Self::Token => detail("Invalid token."),
+            Self::Inactive => detail("User inactive or deleted."),
+        };
+        let code = match self {
+            Self::Fault(fault) => fault.kind().code(),
+            Self::Verb(_) => Kind::NoMethod.code(),
+            Self::Fields(_) => Kind::Invalid.code(),
+            Self::Page => Kind::NotFound.code(),
+            Self::Token | Self::Inactive => Kind::Unauthenticated.code(),
+            Self::NotAcceptable | Self::NotJson => Kind::BadRequest.code(),
+        };
+        if full {
+            body.insert("code".into(), code.into());
+        }
+        let status = self.status();
+        let mut response = json(status, &Json::Object(body));
+        let headers = response.headers_mut();
+        headers.insert(CODE_HEADER, HeaderValue::from_static(code));
+        if let Self::Verb(verbs) = self {
+            headers.insert(header::ALLOW, allow(verbs));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
+        }
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+        }
+        response
+    }
+}
+
+/// `GET, HEAD, OPTIONS` and the like.
+#[must_use]
+pub fn allow(verbs: &[Method]) -> HeaderValue {
+    let mut words: Vec<&str> = Vec::new();
+    for verb in verbs {
+        words.push(verb.as_str());
+        if verb == Method::GET {
+            words.push("HEAD");
+        }
+    }
+    words.push("OPTIONS");
+    HeaderValue::from_str(&words.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
+}
+
+fn detail(text: &str) -> Map<String, Json> {
+    Map::from_iter([("detail".to_owned(), Json::from(text))])
+}
+
+fn by_field(fields: impl Iterator<Item = (String, String)>) -> Map<String, Json> {
+    let mut body = Map::new();
+    for (name, text) in fields {
+        let name = if name.is_empty() { "non_field_errors".to_owned() } else { name };
+        let list = body.entry(name).or_insert_with(|| Json::Array(Vec::new()));
+        if let Json::Array(list) = list {
+            list.push(Json::from(text));
+        }
+    }
+    body
+}
+
+fn fault_body(fault: &Fault, full: bool) -> Map<String, Json> {
+    let told = text(fault.told());
+    if !fault.problems().is_empty() {
+        let mut body = by_field(
+            fault.problems().iter().map(|problem| (problem.at.clone(), text(&problem.message))),
+        );
+        if full {
+            body.insert("message".into(), told.into());
+        }
+        return body;
+    }
+    // What documented clients expect word for word.
+    let documented = match fault.kind() {
+        Kind::NotFound => Some("Not found."),
+        Kind::Unauthenticated => Some("Authentication credentials were not provided."),
+        Kind::Denied => Some("You do not have permission to perform this action."),
+        Kind::Timeout => Some("Request timed out."),
+        Kind::Internal => Some("Internal error."),
+        _ => None,
+    };
+    let mut body = detail(documented.unwrap_or(&told));
+    if full {
+        body.insert("message".into(), told.into());
+    }
+    body
+}
+
+/// The English text of a message; the API speaks one language, pages and commands the reader's.
+#[must_use]
+pub fn text(message: &Message) -> String {
+    kompira_schema::catalogue::render(message, kompira_schema::catalogue::Lang::En)
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json(status: StatusCode, body: &Json) -> Response {
+    let mut response = (status, Body::from(body.to_string())).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    response
+}
+
+/// `204`.
+#[must_use]
+pub fn nothing() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kompira_schema::error::Problem;
+    use kompira_schema::message;
+
+    async fn body(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    // rule: http/errors
+    #[tokio::test]
+    async fn documented_failures_answer_word_for_word() {
+        for (kind, status, text) in [
+            (Kind::NotFound, 404, "Not found."),
+            (Kind::Unauthenticated, 401, "Authentication credentials were not provided."),
+            (Kind::Denied, 403, "You do not have permission to perform this action."),
+            (Kind::Timeout, 408, "Request timed out."),
+        ] {
+            let answer = Failure::from(Fault::new(kind, message!("internal"))).answer(false);
+            assert_eq!(answer.status().as_u16(), status);
+            assert_eq!(answer.headers()[CODE_HEADER], kind.code());
+            assert_eq!(body(answer).await, format!(r#"{{"detail":"{text}"}}"#));
+        }
+        let secret = Fault::internal("the table of secrets is at /root");
+        let answer = Failure::from(secret).answer(true);
+        assert!(!body(answer).await.contains("secrets"));
+    }
+
+    // rule: http/errors
+    #[tokio::test]
+    async fn problems_stand_flat_under_their_fields() {
+        let problem = |at: &str| Problem { at: at.into(), message: message!("internal") };
+        let fault = Fault::invalid(vec![problem("name"), problem("job"), problem("name"), problem("")]);
+        let answer = Failure::from(fault).answer(false);
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let body: Json = serde_json::from_str(&body(answer).await).unwrap();
+        assert_eq!(body["name"].as_array().unwrap().len(), 2);
+        assert_eq!(body["job"].as_array().unwrap().len(), 1);
+        assert_eq!(body["non_field_errors"].as_array().unwrap().len(), 1);
+        assert!(body.get("detail").is_none());
+    }
+
+    // rule: http/verbs
+    #[test]
+    fn a_refused_verb_says_which_are_taken() {
+        let answer = Failure::Verb(&[Method::GET, Method::POST]).answer(false);
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()[header::ALLOW], "GET, HEAD, POST, OPTIONS");
+    }
+}

@@ -1,0 +1,269 @@
+//! `.attachments`: the bytes of an attachment, streamed (rule: http/attachments).
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::message;
+use kompira_schema::value::{FileValue, Value};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{check_base, if_match, with_etag};
+use crate::http::answer::{self, Failure};
+use crate::http::lenient;
+use crate::http::route::{Answer, Ask, nothing, verbs};
+use crate::store::Durability;
+use crate::tree::{Content, Element, Txn};
+
+const VERBS: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+/// Bytes read at a time.
+const PIECE: usize = 64 * 1024;
+/// Pieces that wait for a slow reader or writer.
+const PIECES_MAX: usize = 16;
+
+/// `GET`, `PUT`, `DELETE` of `<path>.attachments/<field>[/<index or key>]`.
+pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
+    if ask.target.rest.is_empty() || ask.target.rest.len() > 2 {
+        return Err(nothing());
+    }
+    if let Some(options) = verbs(ask, VERBS)? {
+        return Ok(options);
+    }
+    match ask.method {
+        Method::PUT => put(ask, body).await,
+        Method::DELETE => ask.blocking(|ask| write(ask, None)).await,
+        _ => get(ask).await,
+    }
+}
+
+/// The place that the URL names.
+fn place(ask: &Ask) -> (&str, Option<&str>) {
+    let mut rest = ask.target.rest.iter().map(String::as_str);
+    (rest.next().unwrap_or_default(), rest.next())
+}
+
+/// The attachment that is there now.
+fn present<'a>(value: &'a Value, element: Option<&str>) -> Option<&'a FileValue> {
+    let value = match (value, element) {
+        (value, None) => value,
+        (Value::Array(list), Some(index)) => list.get(index.parse::<usize>().ok()?)?,
+        (Value::Dict(dict), Some(key)) => dict.get(key)?,
+        _ => return None,
+    };
+    match value {
+        Value::File(file) => Some(file),
+        _ => None,
+    }
+}
+
+async fn get(ask: &Arc<Ask>) -> Answer {
+    let (file, rev, mut reader) = ask
+        .blocking(|ask| {
+            let view = ask.service.tree.view();
+            let id = view.resolve(&ask.target.path)?;
+            let object = view.get(&ask.who, id)?;
+            let (field, element) = place(ask);
+            let value = view.field(&object, field).ok_or_else(nothing)?;
+            let file = present(&value, element).ok_or_else(nothing)?.clone();
+            let reader = ask.service.tree.store().blobs().open_reader(&file.hash)?;
+            Ok((file, object.stub.head.rev, reader))
+        })
+        .await?;
+    let (pieces, received) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(PIECES_MAX);
+    let pool = ask.service.pool.clone();
+    tokio::spawn(async move {
+        let copied = pool.wait(move || -> Result<(), Failure> {
+            loop {
+                let mut piece = vec![0_u8; PIECE];
+                let sent = match reader.read(&mut piece) {
+                    Ok(0) => return Ok(()),
+                    Ok(read) => {
+                        piece.truncate(read);
+                        pieces.blocking_send(Ok(Bytes::from(piece)))
+                    }
+                    // The length was promised: breaking off tells the client.
+                    Err(error) => pieces.blocking_send(Err(error)),
+                };
+                if sent.is_err() {
+                    return Ok(());
+                }
+            }
+        });
+        let _ended = copied.await;
+    });
+    let mut response = Response::new(Body::from_stream(ReceiverStream::new(received)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.size));
+    // Never shown in place: a stored page must not run with our origin.
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    if let Ok(value) = HeaderValue::from_str(&disposition(&file.name)) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok(with_etag(response, rev))
+}
+
+/// `attachment; filename*=UTF-8''…`.
+fn disposition(name: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, KEEP))
+}
+
+async fn put(ask: &Arc<Ask>, mut body: Body) -> Answer {
+    let most = ask.service.max_upload;
+    let said = ask.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let said = said.and_then(|text| text.parse::<u64>().ok());
+    let too_large = || Fault::new(Kind::TooLarge, message!("http.body_too_large", max = most));
+    if said.is_some_and(|said| said > most) {
+        return Err(too_large().into());
+    }
+    // Whoever may not write does not get to send a gigabyte first.
+    ask.blocking(|ask| {
+        let view = ask.service.tree.view();
+        let id = view.resolve(&ask.target.path)?;
+        if view.access(&ask.who, id)?.write {
+            return Ok(());
+        }
+        Err(Fault::new(Kind::Denied, message!("http.denied_write")).into())
+    })
+    .await?;
+    let (pieces, received) = std::sync::mpsc::sync_channel::<Bytes>(PIECES_MAX);
+    let (broken, asked) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Arc::clone(ask));
+    let (whole, pool) = (Arc::clone(&broken), ask.service.pool.clone());
+    let storing = tokio::spawn(async move {
+        pool.wait(move || -> Result<Answer, Failure> {
+            let mut reader = Pieces { received, piece: Bytes::new(), broken: whole };
+            let (hash, size) = asked.service.tree.store().blobs().put(&mut reader, most)?;
+            Ok(write(&asked, Some(Content::Blob { hash, size })))
+        })
+        .await
+    });
+    let received = loop {
+        match lenient::next_frame(&mut body).await {
+            Ok(Some(mut frame)) => loop {
+                match pieces.try_send(frame) {
+                    Ok(()) => break,
+                    Err(std::sync::mpsc::TrySendError::Full(back)) => {
+                        frame = back;
+                        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    }
+                    // The storing side has failed and says why below.
+                    Err(std::sync::mpsc::TrySendError::Disconnected(_)) => break,
+                }
+            },
+            Ok(None) => break Ok(()),
+            Err(failure) => {
+                broken.store(true, std::sync::atomic::Ordering::Release);
+                break Err(failure);
+            }
+        }
+    };
+    drop(pieces);
+    let stored = storing.await.map_err(Fault::internal)?;
+    received?;
+    stored?
+}
+
+/// The body as a reader for the store.
+struct Pieces {
+    received: std::sync::mpsc::Receiver<Bytes>,
+    piece: Bytes,
+    broken: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl std::io::Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.received.recv() {
+                Ok(piece) => self.piece = piece,
+                Err(_) if self.broken.load(std::sync::atomic::Ordering::Acquire) => {
+                    return Err(std::io::ErrorKind::ConnectionAborted.into());
+                }
+                Err(_) => return Ok(0),
+            }
+        }
+        let len = buffer.len().min(self.piece.len());
+        let head = self.piece.split_to(len);
+        if let Some(target) = buffer.get_mut(..len) {
+            target.copy_from_slice(&head);
+        }
+        Ok(len)
+    }
+}
+
+/// Replaces or removes the attachment.
+fn write(ask: &Ask, content: Option<Content>) -> Answer {
+    let base = if_match(&ask.headers)?;
+    let (field, element) = place(ask);
+    let removes = content.is_none();
+    let given = file_name(&ask.headers);
+    ask.service.tree.write(&ask.who, Durability::Synced, |txn: &mut Txn| {
+        let id = txn.resolve(&ask.target.path)?;
+        check_base(base, txn.head(id)?.rev)?;
+        let object = txn.get(&ask.who, id)?;
+        let missing = || Fault::new(Kind::NotFound, message!("http.nothing_there"));
+        let value = txn.field(&object, field).ok_or_else(missing)?.into_owned();
+        let now = present(&value, element).cloned();
+        if removes && now.is_none() {
+            return Err(missing());
+        }
+        let name = given
+            .clone()
+            .or_else(|| now.map(|file| file.name))
+            .unwrap_or_else(|| element.unwrap_or(field).to_owned());
+        let at = match (&value, element) {
+            (Value::Array(_), Some(index)) => {
+                Element::Index(index.parse().map_err(|_| missing())?)
+            }
+            (_, Some(key)) => Element::Key(key),
+            (_, None) => Element::Whole,
+        };
+        txn.set_attachment(id, field, at, content.clone().map(|content| (name.as_str(), content)))
+    })?;
+    let view = ask.service.tree.view();
+    let rev = view.head(view.resolve(&ask.target.path)?)?.rev;
+    let mut response = answer::nothing();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(with_etag(response, rev))
+}
+
+/// The file name of `Content-Disposition`, without any directories.
+fn file_name(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_DISPOSITION)?;
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    let parameter = |name: &str| {
+        text.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)).map(str::trim)
+    };
+    let name = match parameter("filename*=UTF-8''").or_else(|| parameter("filename*=utf-8''")) {
+        Some(encoded) => percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?.into_owned(),
+        None => parameter("filename=")?.trim_matches('"').to_owned(),
+    };
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+    (!last.is_empty() && !last.contains('\0')).then(|| last.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rule: http/attachments
+    #[test]
+    fn a_file_name_comes_without_directories() {
+        for (text, name) in [
+            ("attachment; filename=\"a b.pem\"", Some("a b.pem")),
+            ("attachment; filename*=UTF-8''%E4%B8%96.txt; filename=x", Some("世.txt")),
+            ("attachment; filename=\"../../etc/passwd\"", Some("passwd")),
+            ("attachment; filename=\"c:\\\\x\\\\y\"", Some("y")),
+            ("attachment; filename=\"\"", None),
+            ("inline", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_DISPOSITION, text.parse().unwrap());
+            assert_eq!(file_name(&headers).as_deref(), name, "{text}");
+        }
+        assert_eq!(disposition("a\"b\n世"), "attachment; filename*=UTF-8''a%22b%0A%E4%B8%96");
+    }
+}

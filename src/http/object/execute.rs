@@ -1,0 +1,96 @@
+//! `.execute` (rule: http/execute).
+
+use axum::http::StatusCode;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::ObjectId;
+use kompira_schema::layout::json;
+use kompira_schema::message;
+use kompira_schema::path::ObjectPath;
+use serde_json::{Map, Value as Json};
+
+use crate::engine::{Engine, Monitoring, Params, StartOptions};
+use crate::http::answer::{self, Failure};
+use crate::http::route::{Answer, Ask, nothing};
+use crate::tree::View;
+
+pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
+    let view = ask.service.tree.view();
+    let id = view.resolve(&ask.target.path)?;
+    let kind = view.type_of(id)?;
+    if kind.executable != kompira_schema::types::Executable::Yes {
+        return Err(nothing());
+    }
+    let body = match body {
+        None | Some(Json::Null) => Map::new(),
+        Some(Json::Object(map)) => map,
+        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
+    };
+    let options = StartOptions {
+        step_mode: flag(&body, "step_mode")?.unwrap_or_default(),
+        checkpoint_mode: flag(&body, "checkpoint_mode")?,
+        monitoring_mode: monitoring(&body)?,
+        node: object(&view, &body, "node")?,
+        account: object(&view, &body, "account")?,
+        ..StartOptions::default()
+    };
+    let params = match (body.get("command_line"), body.get("parameters")) {
+        (Some(Json::String(line)), None) => Params::CommandLine(line.clone()),
+        (None | Some(Json::Null), None | Some(Json::Null)) => Params::default(),
+        (None | Some(Json::Null), Some(Json::Object(map))) => {
+            Params::Values(json::dict(map))
+        }
+        (None | Some(Json::Null), Some(_)) => {
+            return Err(Failure::field("parameters", "Not a JSON object."));
+        }
+        (Some(_), None) => return Err(Failure::field("command_line", "Not a valid string.")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::field(
+                "command_line",
+                "A script job takes command_line, a jobflow takes parameters.",
+            ));
+        }
+    };
+    let process = engine(ask)?.execute(&ask.who, id, params, options)?;
+    let path = format!("/process/id_{process}");
+    let response = answer::json(StatusCode::OK, &Json::from(path.as_str()));
+    Ok(super::with_location(response, &path))
+}
+
+/// The engine, when it runs.
+pub(in crate::http) fn engine(ask: &Ask) -> Result<&Engine, Fault> {
+    let missing = || Fault::new(Kind::Unavailable, message!("http.no_engine"));
+    ask.service.engine.as_ref().ok_or_else(missing)
+}
+
+/// A truth value of the body.
+pub(in crate::http) fn flag(body: &Map<String, Json>, key: &str) -> Result<Option<bool>, Failure> {
+    match body.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Bool(truth)) => Ok(Some(*truth)),
+        Some(_) => Err(Failure::field(key, "Must be true or false.")),
+    }
+}
+
+/// The monitoring mode of the body.
+pub(in crate::http) fn monitoring(body: &Map<String, Json>) -> Result<Option<Monitoring>, Failure> {
+    match body.get("monitoring_mode") {
+        None | Some(Json::Null) => Ok(None),
+        Some(word) => match word.as_str().and_then(Monitoring::parse) {
+            Some(mode) => Ok(Some(mode)),
+            None => {
+                Err(Failure::field("monitoring_mode", "One of NOTHING, MAIL, ABORT_MAIL."))
+            }
+        },
+    }
+}
+
+fn object(view: &View, body: &Map<String, Json>, key: &str) -> Result<Option<ObjectId>, Failure> {
+    let text = match body.get(key) {
+        None | Some(Json::Null) => return Ok(None),
+        Some(Json::String(text)) => text,
+        Some(_) => return Err(Failure::field(key, "Not a valid string.")),
+    };
+    let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
+    let path = ObjectPath::parse(text).map_err(|_| missing())?;
+    view.resolve(&path).map(Some).map_err(|_| missing())
+}

@@ -1,0 +1,89 @@
+//! Which objects a list holds, and in what order (rules: http/filters, http/ordering).
+
+use kompira_schema::id::ObjectId;
+use kompira_schema::value::Value;
+
+use crate::http::answer::Failure;
+use crate::http::query::{Page, Query as Url};
+use crate::http::route::Ask;
+use crate::tree::query::{Depth, Found, Query};
+use crate::tree::View;
+
+/// The page of objects below `id` that the query asks for, and its number.
+pub(super) fn find(
+    ask: &Ask,
+    view: &View,
+    id: ObjectId,
+    deep: bool,
+) -> Result<(Found, usize), Failure> {
+    let size = ask.query.page_size();
+    let number = match ask.query.page()? {
+        Page::Number(number) => number,
+        Page::Last => {
+            let counted = view.find(&ask.who, id, &query(&ask.query, deep, 0, 0))?;
+            Page::Last.number(counted.total, size)?
+        }
+    };
+    let skip = (number - 1).saturating_mul(size);
+    let found = view.find(&ask.who, id, &query(&ask.query, deep, skip, size))?;
+    Page::Number(number).number(found.total, size)?;
+    Ok((found, number))
+}
+
+fn query(url: &Url, deep: bool, offset: usize, limit: usize) -> Query {
+    Query {
+        depth: if deep { Depth::Descendants } else { Depth::Children },
+        conditions: conditions(url),
+        order_by: url.get("order_by").map(str::to_owned),
+        offset,
+        limit: Some(limit),
+    }
+}
+
+/// The same key again: the last one counts, but `in` takes all.
+fn conditions(url: &Url) -> Vec<(String, Value)> {
+    let mut found: Vec<(String, Value)> = Vec::new();
+    for (key, text) in url.filters() {
+        let list = || text.split(',').map(|part| Value::from(part.trim()));
+        let value = match key.rsplit_once("__").map(|(_, lookup)| lookup) {
+            Some("in") => match found.iter_mut().find(|(known, _)| known == key) {
+                Some((_, Value::Array(known))) => {
+                    known.extend(list());
+                    continue;
+                }
+                _ => Value::Array(list().collect()),
+            },
+            Some("range") => Value::Array(list().collect()),
+            Some("isnull") => match text {
+                "true" | "True" | "1" => Value::Bool(true),
+                "false" | "False" | "0" => Value::Bool(false),
+                other => Value::from(other),
+            },
+            _ => Value::from(text),
+        };
+        found.retain(|(known, _)| known != key);
+        found.push((key.to_owned(), value));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rule: http/filters
+    #[test]
+    fn lists_are_split_and_the_last_of_a_key_counts() {
+        let url = Url::parse(Some("a=1&a=2&b__in=x,y&b__in=z&c__range=1,5&d__isnull=1&format=json"));
+        let texts = |list: &[&str]| Value::Array(list.iter().map(|text| Value::from(*text)).collect());
+        assert_eq!(
+            conditions(&url.unwrap()),
+            [
+                ("a".to_owned(), Value::from("2")),
+                ("b__in".to_owned(), texts(&["x", "y", "z"])),
+                ("c__range".to_owned(), texts(&["1", "5"])),
+                ("d__isnull".to_owned(), Value::Bool(true)),
+            ]
+        );
+    }
+}

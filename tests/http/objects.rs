@@ -1,0 +1,281 @@
+//! Objects over HTTP.
+
+use serde_json::json;
+
+use crate::support::Server;
+
+// rule: http/objects
+#[test]
+fn an_object_has_the_documented_form() {
+    let server = Server::start();
+    let client = server.client();
+    let made = client.create("/root", "motd", "Text", json!({"text": "maintenance\n", "ext": "txt"}));
+    let keys: Vec<_> = made.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "id", "abspath", "owner", "fields", "extra_properties", "user_permissions",
+            "group_permissions", "display_name", "description", "created", "updated",
+            "type_object", "parent_object"
+        ]
+    );
+    assert_eq!(made["abspath"], "/root/motd");
+    assert_eq!(made["owner"], "root");
+    assert_eq!(made["type_object"], "/system/types/Text");
+    assert_eq!(made["parent_object"], "/root");
+    assert_eq!(made["display_name"], "motd");
+    assert_eq!(made["description"], "");
+    assert_eq!(made["fields"]["text"], "maintenance\n");
+    assert_eq!(made["fields"]["ext"], "txt");
+    let created = made["created"].as_str().unwrap();
+    assert!(created.ends_with('Z') && created.len() <= "2025-03-02T01:15:02.300000Z".len());
+    let read = client.get("/root/motd").expect(200);
+    assert_eq!(read.json(), made);
+    assert_eq!(read.header("content-type"), Some("application/json"));
+    assert_eq!(read.header("vary"), Some("Accept, Cookie"));
+    assert!(read.header("server").is_none_or(|server| !server.contains(char::is_numeric)));
+    assert!(read.header("x-request-id").is_some());
+}
+
+// rule: http/objects
+#[test]
+fn the_root_is_a_directory_without_a_parent() {
+    let server = Server::start();
+    let root = server.client().get("/").expect(200).json();
+    assert_eq!(root["abspath"], "/");
+    assert_eq!(root["type_object"], "/system/types/Directory");
+    assert_eq!(root["parent_object"], json!(null));
+}
+
+// rule: http/create
+#[test]
+fn creating_answers_201_and_where_it_is() {
+    let server = Server::start();
+    let client = server.client();
+    let body = json!({"name": "site", "type_object": "/system/types/Directory"});
+    let made = client.post("/root", &body).expect(201);
+    assert_eq!(made.header("location"), Some("/root/site"));
+    assert!(made.header("etag").is_some());
+    let world = json!({"name": "世界", "type_object": "/system/types/Text", "fields": {"contentType": false}});
+    let made = client.post("/root/site", &world).expect(201);
+    assert_eq!(made.header("location"), Some("/root/site/%E4%B8%96%E7%95%8C"));
+    assert_eq!(client.get("/root/site/%E4%B8%96%E7%95%8C").expect(200).json()["abspath"], "/root/site/世界");
+}
+
+// rule: http/create
+#[test]
+fn a_bad_new_object_is_refused_by_field() {
+    let server = Server::start();
+    let client = server.client();
+    let text = "/system/types/Text";
+    client.post("/root", &json!({"name": "taken", "type_object": text})).expect(201);
+    for (body, field) in [
+        (json!({"type_object": text}), "name"),
+        (json!({"name": "taken", "type_object": text}), "name"),
+        (json!({"name": "1a", "type_object": text}), "name"),
+        (json!({"name": "a".repeat(129), "type_object": text}), "name"),
+        (json!({"name": 7, "type_object": text}), "name"),
+        (json!({"name": "a"}), "type_object"),
+        (json!({"name": "a", "type_object": "/root"}), "type_object"),
+        (json!({"name": "a", "type_object": "/nowhere"}), "type_object"),
+        (json!({"name": "a", "type_object": text, "owner": "nobody"}), "owner"),
+        (json!({"name": "a", "type_object": text, "fields": {"nosuch": 1}}), "nosuch"),
+        (json!({"name": "a", "type_object": text, "fields": []}), "fields"),
+        (json!({"name": "a", "type_object": text, "group_permissions": {"x": {}}}), "group_permissions"),
+        (json!([]), "non_field_errors"),
+    ] {
+        let reply = client.post("/root", &body).expect(400);
+        assert!(reply.json()[field][0].is_string(), "{body}: {}", reply.text());
+        assert_eq!(reply.header("x-kompira-code"), Some("KF1009"));
+    }
+    assert_eq!(client.get("/root.children").json()["count"], 1);
+}
+
+// rule: http/update
+#[test]
+fn patch_merges_and_put_replaces() {
+    let server = Server::start();
+    let client = server.client();
+    let made = client.create("/root", "note", "Text", json!({"text": "one", "ext": "txt"}));
+    let patched = client.patch("/root/note", &json!({"fields": {"text": "two"}})).expect(200).json();
+    assert_eq!(patched["fields"]["text"], "two");
+    assert_eq!(patched["fields"]["ext"], "txt");
+    assert_eq!(patched["id"], made["id"]);
+    let missing = client.put("/root/note", &json!({"fields": {}})).expect(400).json();
+    for key in ["owner", "user_permissions", "group_permissions", "display_name"] {
+        assert_eq!(missing[key], json!(["This field is required."]), "{key}");
+    }
+    let mut whole = patched;
+    whole["fields"] = json!({"text": "three"});
+    whole["display_name"] = json!("Note");
+    let put = client.put("/root/note", &whole).expect(200).json();
+    assert_eq!(put["fields"]["text"], "three");
+    assert_eq!(put["fields"]["ext"], "");
+    assert_eq!(put["display_name"], "Note");
+    // What one got can be sent back as it is.
+    assert_eq!(client.put("/root/note", &put).expect(200).json()["fields"], put["fields"]);
+}
+
+// rule: http/etag
+#[test]
+fn an_old_revision_is_told_and_changes_nothing() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "note", "Text", json!({"text": "one"}));
+    let etag = client.get("/root/note").header("etag").unwrap().to_owned();
+    let patch = |etag: &str, text: &str| {
+        let body = json!({"fields": {"text": text}}).to_string();
+        let headers = [("If-Match", etag), ("Content-Type", "application/json")];
+        client.send("PATCH", "/root/note", &headers, body.as_bytes())
+    };
+    let second = patch(&etag, "two").expect(200);
+    assert_ne!(second.header("etag"), Some(etag.as_str()));
+    let stale = patch(&etag, "lost").expect(412);
+    assert_eq!(stale.header("x-kompira-code"), Some("KF1004"));
+    client.send("DELETE", "/root/note", &[("If-Match", &etag)], b"").expect(412);
+    patch("*", "three").expect(200);
+    patch("nonsense", "x").expect(400);
+    assert_eq!(client.get("/root/note").json()["fields"]["text"], "three");
+}
+
+// rule: http/delete
+#[test]
+fn deleting_takes_what_is_below_and_a_second_time_there_is_nothing() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "d", "Directory", json!({}));
+    client.create("/root/d", "t", "Text", json!({"text": "x"}));
+    let deleted = client.delete("/root/d").expect(204);
+    assert!(deleted.body.is_empty());
+    client.delete("/root/d").expect(404);
+    client.get("/root/d/t").expect(404);
+    for protected in ["/", "/system", "/system/types/Text", "/root"] {
+        client.delete(protected).expect(403);
+    }
+}
+
+// rule: http/lists
+#[test]
+fn lists_are_paged_with_links_and_selected_attributes() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "d", "Directory", json!({}));
+    for number in 0..61 {
+        client.create("/root/d", &format!("t{number:02}"), "Text", json!({}));
+    }
+    let page = client.get("/root/d.children").expect(200).json();
+    let keys: Vec<_> = page.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["count", "next", "previous", "results"]);
+    assert_eq!(page["count"], 61);
+    assert_eq!(page["results"].as_array().unwrap().len(), 25);
+    assert_eq!(page["next"], format!("{}/root/d.children?page=2", server.url()));
+    assert_eq!(page["previous"], json!(null));
+    let page = client.get("/root/d.children?attrs=abspath&page=last&page_size=30").expect(200).json();
+    assert_eq!(page["results"], json!([{"abspath": "/root/d/t60"}]));
+    assert_eq!(page["next"], json!(null));
+    assert_eq!(
+        page["previous"],
+        format!("{}/root/d.children?attrs=abspath&page=2&page_size=30", server.url())
+    );
+    let detail = client.get("/root/d/t00.children").expect(404);
+    assert_eq!(detail.status, 404);
+    for bad in ["0", "4", "x", "-1"] {
+        let reply = client.get(&format!("/root/d.children?page={bad}")).expect(404);
+        assert_eq!(reply.json(), json!({"detail": "Invalid page."}));
+    }
+}
+
+// rule: http/lists
+#[test]
+fn what_is_no_container_has_no_children_and_descendants_come_depth_first() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "d", "Directory", json!({}));
+    client.create("/root/d", "e", "Directory", json!({}));
+    client.create("/root/d/e", "t", "Text", json!({}));
+    client.create("/root/d", "f", "Text", json!({}));
+    let empty = client.get("/root/d/f.children").expect(200).json();
+    assert_eq!(empty, json!({"count": 0, "next": null, "previous": null, "results": []}));
+    let all = client.get("/root/d.descendant?attrs=abspath").expect(200).json();
+    let paths: Vec<_> =
+        all["results"].as_array().unwrap().iter().map(|row| row["abspath"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/root/d/e", "/root/d/e/t", "/root/d/f"]);
+    assert!(client.get("/.children?attrs=abspath").json()["results"]
+        .as_array()
+        .unwrap()
+        .contains(&json!({"abspath": "/system"})));
+}
+
+// rule: http/verbs
+#[test]
+fn verbs_that_a_resource_does_not_take_are_refused_and_options_names_them() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "t", "Text", json!({}));
+    let refused = client.post("/root/t", &json!({"name": "x"})).expect(405);
+    assert_eq!(refused.header("allow"), Some("GET, HEAD, PUT, PATCH, DELETE, OPTIONS"));
+    client.post("/root.children", &json!({})).expect(405);
+    client.get("/root/t.nosuch").expect(404);
+    let options = client.send("OPTIONS", "/root", &[], b"").expect(200);
+    assert_eq!(options.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    let head = client.send("HEAD", "/root/t", &[], b"").expect(200);
+    assert!(head.body.is_empty());
+    assert!(head.header("content-length").is_some_and(|length| length != "0"));
+}
+
+// rule: http/relocate
+#[test]
+fn objects_are_renamed_moved_and_copied() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "a", "Text", json!({"text": "x"}));
+    client.create("/root", "d", "Directory", json!({}));
+    let renamed = client.post("/root/a.rename", &json!({"name": "b"})).expect(200);
+    assert_eq!(renamed.json()["abspath"], "/root/b");
+    let moved = client.post("/root/d.move", &json!({"object": "/root/b"})).expect(200).json();
+    assert_eq!(moved["abspath"], "/root/d/b");
+    let copied =
+        client.post("/root.copy", &json!({"object": "/root/d/b", "name": "c"})).expect(200).json();
+    assert_eq!(copied["abspath"], "/root/c");
+    assert_ne!(copied["id"], moved["id"]);
+    client.post("/root/d.move", &json!({"object": "/root/d"})).expect(400);
+    client.post("/root.copy", &json!({"object": "/root/d/b", "name": "c"})).expect(400);
+    client.post("/root.copy", &json!({"object": "/nowhere"})).expect(400);
+    client.get("/root/a").expect(404);
+}
+
+// rule: http/attachments
+#[test]
+fn attachments_travel_in_json_and_raw() {
+    let server = Server::start();
+    let client = server.client();
+    let file = json!({"name": "site-a.pem", "data": "LS0tLS1CRUdJTi0tLS0t"});
+    let made = client.create("/root", "files", "AttachedFile", json!({"attached1": file}));
+    assert_eq!(made["fields"]["attached1"], file);
+    let raw = client.get("/root/files.attachments/attached1").expect(200);
+    assert_eq!(raw.body, b"-----BEGIN-----");
+    assert!(raw.header("content-disposition").unwrap().ends_with("site-a.pem"));
+    let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+    let named = [("Content-Disposition", "attachment; filename=\"big.bin\"")];
+    client.send("PUT", "/root/files.attachments/attached2", &named, &bytes).expect(204);
+    assert_eq!(client.get("/root/files.attachments/attached2").expect(200).body, bytes);
+    let fields = client.get("/root/files").json()["fields"].clone();
+    assert_eq!(fields["attached2"]["name"], "big.bin");
+    client.delete("/root/files.attachments/attached2").expect(204);
+    client.get("/root/files.attachments/attached2").expect(404);
+    client.delete("/root/files.attachments/attached2").expect(404);
+    client.get("/root/files.attachments/nosuch").expect(404);
+}
+
+// rule: http/values
+#[test]
+fn binary_content_is_base64_and_comes_back_as_it_was_sent() {
+    let server = Server::start();
+    let client = server.client();
+    let fields = json!({"contentType": "image/png", "ext": "png", "data": "iVBORw0KGgo="});
+    client.create("/root", "pixel", "Binary", fields.clone());
+    let read = client.get("/root/pixel").json();
+    for key in ["contentType", "ext", "data"] {
+        assert_eq!(read["fields"][key], fields[key], "{key}");
+    }
+}

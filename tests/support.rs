@@ -1,0 +1,8 @@
+//! What black-box tests stand on: a real server on a directory of its own.
+#![allow(dead_code)] // each theme uses a part
+
+pub mod client;
+pub mod server;
+
+pub use client::{Client, Reply};
+pub use server::{Options, Server, kompira};
