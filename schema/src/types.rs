@@ -287,7 +287,7 @@ impl TypeDef {
         type_object::write(self.fields(), lang)
     }
 
-    /// As [`TypeDef::type_object_fields`], for Form and Config: the definition of a list of fields.
+    /// Checks the definition of fields in a type object, a Form or a Config that is being saved.
     ///
     /// # Errors
     /// With the problems of [`check_type_object`].
