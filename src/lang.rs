@@ -1,10 +1,14 @@
 //! The jobflow language: text in, program out. No I/O, no clock.
 
 pub mod ast;
+pub mod check;
 pub mod diagnose;
+pub mod format;
 pub mod lex;
 pub mod pattern;
 pub mod program;
 pub mod syntax;
 
+pub use check::check;
+pub use format::format;
 pub use syntax::{Parsed, parse};

@@ -54,7 +54,12 @@ pub struct Param {
 impl From<String> for Param {
     /// `name`, `name=default`, `name?`, `*rest`, `**keywords`.
     fn from(text: String) -> Self {
-        let plain = |name: &str, take| Self { name: name.to_owned(), default: None, optional: take != Take::One, take };
+        let plain = |name: &str, take| Self {
+            name: name.to_owned(),
+            default: None,
+            optional: take != Take::One,
+            take,
+        };
         if let Some(name) = text.strip_prefix("**") {
             plain(name, Take::Keywords)
         } else if let Some(name) = text.strip_prefix('*') {

@@ -45,7 +45,7 @@ pub enum Value {
     /// An attachment.
     File(FileValue),
     /// A list.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// A map from text to values.
     Dict(Dict),
 }

@@ -4,6 +4,12 @@ use kompira_schema::error::Message;
 
 use super::ast::Span;
 
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use render::{Look, errors, render, render_all, to_json};
+
 /// Most findings kept of one source; more would help nobody.
 pub const DIAGNOSTICS_MAX: usize = 100;
 

@@ -12,12 +12,44 @@ use super::diagnose::{Diagnostic, Findings};
 mod literal;
 mod number;
 mod place;
+#[cfg(test)]
+mod tests;
 
 /// A token where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
     pub(super) span: Span,
+    /// What the parser made of it; the printer goes by that.
+    pub(super) role: Role,
+    /// Whether a clause, an alternative or a child begins here.
+    pub(super) clause: bool,
+}
+
+/// What a token means where the sign alone does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Role {
+    /// What the sign says.
+    #[default]
+    Plain,
+    /// A sign before its only operand.
+    Prefix,
+    /// A bracket that belongs to what stands before it: call, subscript.
+    Postfix,
+    /// `=` of an argument or a dictionary.
+    Tight,
+    /// `<` of an event job.
+    AngleOpen,
+    /// `>` of an event job.
+    AngleClose,
+    /// `|` before a parameter.
+    BarOpen,
+    /// `|` behind a parameter.
+    BarClose,
+    /// `{` of a block.
+    BlockOpen,
+    /// `}` of a block.
+    BlockClose,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +199,8 @@ impl<'s> Lexer<'s> {
             self.blanks();
             let start = self.at;
             if let Some(kind) = self.kind(start) {
-                return Token { kind, span: self.span(start) };
+                let span = self.span(start);
+                return Token { kind, span, role: Role::Plain, clause: false };
             }
         }
     }

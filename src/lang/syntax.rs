@@ -8,12 +8,14 @@ use kompira_schema::message;
 
 use super::ast::{Connector, Flow, Ident, Job, JobKind, Link, Parameter, Program, Span, Step};
 use super::diagnose::{Diagnostic, Findings, Severity};
-use super::lex::{self, Comment, Keyword, Lexer, Sign, Token, TokenKind};
+use super::lex::{self, Comment, Keyword, Lexer, Role, Sign, Token, TokenKind};
 
 mod block;
 mod expression;
 mod job;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 pub use lines::{Lines, Place};
 
@@ -33,6 +35,8 @@ pub struct Parsed {
     pub comments: Vec<Comment>,
     /// What is wrong, in order of place.
     pub diagnostics: Vec<Diagnostic>,
+    /// With the roles the parser found.
+    pub(super) tokens: Vec<Token>,
 }
 
 impl Parsed {
@@ -54,14 +58,15 @@ pub fn parse(source: &str) -> Parsed {
                 .with_help(message!("lang.too_long.help", max = SOURCE_CHARS_MAX)),
         );
         let (program, comments) = (Program::default(), Vec::new());
-        return Parsed { source, program, comments, diagnostics: findings.into_vec() };
+        let (diagnostics, tokens) = (findings.into_vec(), Vec::new());
+        return Parsed { source, program, comments, diagnostics, tokens };
     }
     let (tokens, comments) = lex::lex(&source, &mut findings);
     let mut parser = Parser::new(&source, tokens, findings);
     let program = parser.program();
-    let mut diagnostics = parser.findings.into_vec();
+    let (mut diagnostics, tokens) = (parser.findings.into_vec(), parser.tokens);
     diagnostics.sort_by_key(|found| found.span.start);
-    Parsed { source, program, comments, diagnostics }
+    Parsed { source, program, comments, diagnostics, tokens }
 }
 
 /// The error is already among the findings.
@@ -134,6 +139,20 @@ impl<'s> Parser<'s> {
         span
     }
 
+    /// Notes what the token here means.
+    fn mark(&mut self, role: Role) {
+        if let Some(token) = self.tokens.get_mut(self.at) {
+            token.role = role;
+        }
+    }
+
+    /// Notes that a clause, an alternative or a child begins here.
+    fn mark_clause(&mut self) {
+        if let Some(token) = self.tokens.get_mut(self.at) {
+            token.clause = true;
+        }
+    }
+
     fn is(&self, sign: Sign) -> bool {
         *self.kind() == TokenKind::Sign(sign)
     }
@@ -172,6 +191,11 @@ impl<'s> Parser<'s> {
         self.unexpected(message!("lang.expected", what = sign.text()))
     }
 
+    fn expect_as(&mut self, sign: Sign, role: Role) -> Read<Span> {
+        self.mark(role);
+        self.expect(sign)
+    }
+
     /// As [`Self::expect`], for a bracket that closes the one at `open`.
     fn close(&mut self, sign: Sign, open: Span) -> Read<Span> {
         if self.is(sign) {
@@ -185,13 +209,19 @@ impl<'s> Parser<'s> {
     /// Takes the `>` of an event job; of a longer token its first character.
     fn close_angle(&mut self, open: Span) -> Read<Span> {
         let Some(Sign::ShiftRight | Sign::GreaterEqual) = self.sign_at(0) else {
+            self.mark(Role::AngleClose);
             return self.close(Sign::Greater, open);
         };
         let start = self.span().start;
         let angle = Span::new(start, start + 1);
         // The rest is read anew until it meets a token that is already there.
         let mut lexer = Lexer::new(self.source, angle.end as usize);
-        let mut anew = vec![Token { kind: TokenKind::Sign(Sign::Greater), span: angle }];
+        let mut anew = vec![Token {
+            kind: TokenKind::Sign(Sign::Greater),
+            span: angle,
+            role: Role::AngleClose,
+            clause: false,
+        }];
         let mut old = self.at + 1;
         loop {
             let token = lexer.token();
@@ -232,7 +262,7 @@ impl<'s> Parser<'s> {
     }
 
     fn unexpected_with<T>(&mut self, help: Message, note: Option<(Span, Message)>) -> Read<T> {
-        let Token { kind, span } = self.token(0).clone();
+        let Token { kind, span, .. } = self.token(0).clone();
         let text = span.text(self.source);
         let (message, help) = match kind {
             TokenKind::Wrong => return Err(Failed),
@@ -326,9 +356,10 @@ impl<'s> Parser<'s> {
     }
 
     fn parameter(&mut self) -> Read<Parameter> {
-        let open = self.expect(Sign::Bar)?;
+        let open = self.expect_as(Sign::Bar, Role::BarOpen)?;
         let name = self.ident()?;
         let default = if self.eat(Sign::Assign) { Some(self.expression()?) } else { None };
+        self.mark(Role::BarClose);
         self.close(Sign::Bar, open)?;
         Ok(Parameter { name, default, span: self.since(open) })
     }

@@ -105,7 +105,7 @@ fn both_languages_have_the_same_keys_and_blanks() {
     assert_eq!(keys(&EN), keys(&JA));
     for (key, text) in EN.iter() {
         assert_eq!(blanks(text), blanks(&JA[key]), "{key}");
-        assert!(JA[key].chars().any(|c| !c.is_ascii()), "{key} is not Japanese");
+        assert!(!JA[key].is_ascii(), "{key} is not Japanese");
     }
 }
 
@@ -133,16 +133,25 @@ fn blanks_are_filled_and_braces_kept() {
 
 #[test]
 fn a_fault_tells_its_problems() {
-    let fault = Fault::invalid(vec![Problem { at: "port".to_owned(), message: message!("field.too_big", max = 9) }]);
+    let fault = Fault::invalid(vec![Problem {
+        at: "port".to_owned(),
+        message: message!("field.too_big", max = 9),
+    }]);
     assert_eq!(fault.text(Lang::En).lines().nth(1), Some("port: must be at most 9"));
     assert!(fault.text(Lang::Ja).contains("9 以下"));
 }
 
 #[test]
 fn the_language_is_the_one_asked_for() {
-    for (text, lang) in [("ja", Lang::Ja), ("ja_JP.UTF-8", Lang::Ja), ("C.UTF-8", Lang::En), ("", Lang::En),
-        ("en-US,en;q=0.9,ja;q=0.8", Lang::En), ("fr, ja;q=0.5, en;q=0.4", Lang::Ja), ("de", Lang::En)]
-    {
+    for (text, lang) in [
+        ("ja", Lang::Ja),
+        ("ja_JP.UTF-8", Lang::Ja),
+        ("C.UTF-8", Lang::En),
+        ("", Lang::En),
+        ("en-US,en;q=0.9,ja;q=0.8", Lang::En),
+        ("fr, ja;q=0.5, en;q=0.4", Lang::Ja),
+        ("de", Lang::En),
+    ] {
         assert_eq!(Lang::choose(text), lang, "{text}");
     }
 }

@@ -178,8 +178,7 @@ impl Qualifiers {
         let elem = shape.elem();
         let object = elem == Elem::Object;
         let number = matches!(elem, Elem::Integer | Elem::Float);
-        let stripped =
-            matches!(elem, Elem::String | Elem::Text | Elem::LargeText | Elem::Password);
+        let stripped = matches!(elem, Elem::String | Elem::Text | Elem::LargeText | Elem::Password);
         match key {
             "invisible" => self.invisible = flag(key, value)?,
             "help_text" => self.help_text = Some(text(key, value)?),

@@ -20,7 +20,9 @@ fn a_field_type_reads_and_writes_itself() {
             }
         }
     }
-    for bad in ["", "string", "Array<>", "Array<Array>", "Array<Text>", "Dict", "Array<String", "Integer>"] {
+    for bad in
+        ["", "string", "Array<>", "Array<Array>", "Array<Text>", "Dict", "Array<String", "Integer>"]
+    {
         assert_eq!(shape(bad), None, "{bad}");
     }
 }
@@ -30,17 +32,25 @@ fn a_field_type_reads_and_writes_itself() {
 fn qualifiers_follow_the_first_separator() {
     let canonical = r##"Integer#{"min_value":1,"max_value":52,"default":42}"##;
     assert_eq!(shape(canonical).as_deref(), Some(canonical));
-    for other in [r#"Integer {"min_value": 1, "max_value":52,"default":42}"#,
-        r#"Integer{"min_value":1,"max_value":52,"default":42}"#]
-    {
+    for other in [
+        r#"Integer {"min_value": 1, "max_value":52,"default":42}"#,
+        r#"Integer{"min_value":1,"max_value":52,"default":42}"#,
+    ] {
         assert_eq!(shape(other).as_deref(), Some(canonical), "{other}");
     }
     let sharp = r###"String#{"help_text":"a # b ## c"}"###;
     assert_eq!(shape(sharp).as_deref(), Some(sharp));
     assert_eq!(shape("String#{}").as_deref(), Some("String"));
-    for bad in ["String#", "String#[1]", "String#{", "String#1", r#"Integer#{"min_value":"x"}"#,
-        r#"String#{"pattern":"("}"#, r#"Object#{"object":"relative"}"#, r#"Enum#{"enum":{"switch":"$[a]"}}"#]
-    {
+    for bad in [
+        "String#",
+        "String#[1]",
+        "String#{",
+        "String#1",
+        r#"Integer#{"min_value":"x"}"#,
+        r#"String#{"pattern":"("}"#,
+        r#"Object#{"object":"relative"}"#,
+        r#"Enum#{"enum":{"switch":"$[a]"}}"#,
+    ] {
         let fault = FieldType::parse(bad).unwrap_err();
         assert_eq!(fault.kind(), Kind::Invalid, "{bad}");
         assert_eq!(FieldType::parse_lenient(bad), FieldType::plain(Shape::One(Elem::String)));
@@ -77,10 +87,7 @@ fn references_have_five_forms() {
         Some((Source::ConfigData("/a/b".into()), Some("f".into())))
     );
     assert_eq!(reference("$[d]"), Some((Source::Dependent("d".into()), None)));
-    assert_eq!(
-        reference("$[d][f]"),
-        Some((Source::Dependent("d".into()), Some("f".into())))
-    );
+    assert_eq!(reference("$[d][f]"), Some((Source::Dependent("d".into()), Some("f".into()))));
     for bad in ["", "a", "$", "$[]", "$[a", "/a[b", "/a[b]c", "$[a][b][c]"] {
         assert_eq!(reference(bad), None, "{bad}");
     }

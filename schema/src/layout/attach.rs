@@ -53,7 +53,10 @@ mod tests {
     // rule: files/attachments
     #[test]
     fn attachments_lie_in_the_companion_directory() {
-        assert_eq!(path("badge", "attached1", None, "badge.svg"), ".badge.files/attached1/badge.svg");
+        assert_eq!(
+            path("badge", "attached1", None, "badge.svg"),
+            ".badge.files/attached1/badge.svg"
+        );
         assert_eq!(
             path("r02", "shots", Some(Element::Index(1)), "back.png"),
             ".r02.files/shots/0001/back.png"
@@ -69,9 +72,17 @@ mod tests {
     #[test]
     fn a_path_may_not_leave_the_companion_directory() {
         assert!(is_inside("a", ".a.files/f/x"));
-        for bad in [".a.files/../x", "/etc/passwd", "../.a.files/f/x", ".b.files/f/x", ".a.files/",
-            ".a.files//x", ".a.files/f/./x", ".a.files", "a"]
-        {
+        for bad in [
+            ".a.files/../x",
+            "/etc/passwd",
+            "../.a.files/f/x",
+            ".b.files/f/x",
+            ".a.files/",
+            ".a.files//x",
+            ".a.files/f/./x",
+            ".a.files",
+            "a",
+        ] {
             assert!(!is_inside("a", bad), "{bad}");
         }
     }

@@ -77,10 +77,14 @@ fn to_node(record: &Record, options: &Options<'_>) -> Node {
             }
         }
     }
-    let fields = record.fields.iter().filter(|(name, _)| Some(name.as_str()) != options.representative);
+    let fields =
+        record.fields.iter().filter(|(name, _)| Some(name.as_str()) != options.representative);
     put("fields", Node::Map(fields.map(|(name, value)| (name.clone(), value.into())).collect()));
     if let Some(data) = &record.data {
-        put("data", Node::Map(data.iter().map(|(name, value)| (name.clone(), value.into())).collect()));
+        put(
+            "data",
+            Node::Map(data.iter().map(|(name, value)| (name.clone(), value.into())).collect()),
+        );
     }
     for (key, value) in &record.extensions {
         put(key, value.into());
@@ -108,7 +112,8 @@ fn users(entries: &IndexMap<String, UserPermission>) -> Node {
 
 fn groups(entries: &IndexMap<String, GroupPermission>) -> Node {
     let mut sorted: Vec<_> = entries.iter().collect();
-    sorted.sort_by(|(a, left), (b, right)| right.priority.cmp(&left.priority).then_with(|| a.cmp(b)));
+    sorted
+        .sort_by(|(a, left), (b, right)| right.priority.cmp(&left.priority).then_with(|| a.cmp(b)));
     Node::Map(
         sorted
             .into_iter()
@@ -137,7 +142,8 @@ pub fn from_node(node: Node) -> Result<(Record, Vec<Problem>), Fault> {
     let Node::Map(map) = node else {
         return Err(Fault::new(Kind::Invalid, message!("record.not_a_map")));
     };
-    let mut reader = Reader { record: Record::default(), problems: Vec::new(), warnings: Vec::new() };
+    let mut reader =
+        Reader { record: Record::default(), problems: Vec::new(), warnings: Vec::new() };
     let typed = map.contains_key("type_object");
     for (key, node) in map {
         reader.key(key, node);
@@ -193,7 +199,9 @@ impl Reader {
             _ if key.starts_with("x_") => {
                 self.record.extensions.insert(key, node.into());
             }
-            _ => self.warnings.push(Problem { message: message!("record.unknown_key", key = key), at: key }),
+            _ => self
+                .warnings
+                .push(Problem { message: message!("record.unknown_key", key = key), at: key }),
         }
     }
 

@@ -31,9 +31,9 @@ pub enum Node {
     /// Text.
     Str(String),
     /// A sequence.
-    Seq(Vec<Node>),
+    Seq(Vec<Self>),
     /// A mapping, in the order written.
-    Map(IndexMap<String, Node>),
+    Map(IndexMap<String, Self>),
 }
 
 /// Writes a document (rule: `files/yaml`): block style, two spaces, no tags, no anchors, LF, a

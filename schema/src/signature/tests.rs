@@ -8,9 +8,18 @@ fn the_built_ins_are_all_there() {
     for signature in jobs().iter().chain(functions()) {
         assert!(!signature.doc.en.is_empty() && !signature.doc.ja.is_empty(), "{}", signature.name);
     }
-    for (type_name, count) in [("String", 14), ("Binary", 2), ("Pattern", 1), ("Array", 3), ("Dictionary", 4),
-        ("LazyArray", 1), ("Datetime", 2), ("Date", 1), ("Time", 1), ("Integer", 0)]
-    {
+    for (type_name, count) in [
+        ("String", 14),
+        ("Binary", 2),
+        ("Pattern", 1),
+        ("Array", 3),
+        ("Dictionary", 4),
+        ("LazyArray", 1),
+        ("Datetime", 2),
+        ("Date", 1),
+        ("Time", 1),
+        ("Integer", 0),
+    ] {
         assert_eq!(methods(type_name).len(), count, "{type_name}");
     }
     assert!(properties("Timedelta").contains(&"total_seconds".to_owned()));
@@ -29,5 +38,8 @@ fn parameters_say_what_they_take() {
     assert_eq!(delim.default.as_deref(), Some("' '"));
     assert!(job("print").unwrap().param("values").is_none(), "not by keyword");
     assert!(job("now").is_none() && function("print").is_none());
-    assert_eq!((job("print").unwrap().kind, function("now").unwrap().kind), (Kind::Job, Kind::Function));
+    assert_eq!(
+        (job("print").unwrap().kind, function("now").unwrap().kind),
+        (Kind::Job, Kind::Function)
+    );
 }

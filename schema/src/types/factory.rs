@@ -157,7 +157,10 @@ fn load() -> Factory {
                 type_name: "NodeType".to_owned(),
                 display_name: node.display_name.clone(),
                 owner: None,
-                fields: Dict::from_iter([("conntypes".to_owned(), json::to_value(&node.conntypes))]),
+                fields: Dict::from_iter([(
+                    "conntypes".to_owned(),
+                    json::to_value(&node.conntypes),
+                )]),
                 protected: true,
             }));
         }

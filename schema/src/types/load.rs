@@ -80,7 +80,8 @@ struct CommonFile {
 }
 
 pub(super) fn load() -> Builtins {
-    let list: Vec<_> = FILES.iter().map(|(name, text)| std::sync::Arc::new(one(name, text))).collect();
+    let list: Vec<_> =
+        FILES.iter().map(|(name, text)| std::sync::Arc::new(one(name, text))).collect();
     let by_name = list.iter().enumerate().map(|(at, def)| (def.name.clone(), at)).collect();
     let by_suffix = list
         .iter()

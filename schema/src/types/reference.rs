@@ -17,7 +17,15 @@ pub fn reference_markdown() -> String {
         let _ = write!(out, "\n## {0} {{#{0}}}\n\n`{1}/id_N`\n", family.name, family.root.path);
         out.push_str("\n| property | type | access | meaning |\n|---|---|---|---|\n");
         for property in &family.properties {
-            row(&mut out, &[&code(&property.name), &code(&property.type_text), &property.access, &property.doc]);
+            row(
+                &mut out,
+                &[
+                    &code(&property.name),
+                    &code(&property.type_text),
+                    &property.access,
+                    &property.doc,
+                ],
+            );
         }
         methods(&mut out, family.methods.iter().chain(&family.root_methods));
     }
@@ -56,7 +64,15 @@ fn one(out: &mut String, def: &TypeDef) {
     if !def.properties.is_empty() {
         out.push_str("\n| property | type | access | meaning |\n|---|---|---|---|\n");
         for property in &def.properties {
-            row(out, &[&code(&property.name), &code(&property.type_text), &property.access, &property.doc]);
+            row(
+                out,
+                &[
+                    &code(&property.name),
+                    &code(&property.type_text),
+                    &property.access,
+                    &property.doc,
+                ],
+            );
         }
     }
     methods(out, def.methods.iter());

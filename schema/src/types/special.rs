@@ -87,8 +87,16 @@ impl SpecialProperty {
         match &self.filter {
             Json::Array(list) => list.iter().filter_map(Json::as_str).collect(),
             Json::String(_) => vec![
-                "exact", "iexact", "contains", "icontains", "startswith", "istartswith",
-                "endswith", "iendswith", "regex", "iregex",
+                "exact",
+                "iexact",
+                "contains",
+                "icontains",
+                "startswith",
+                "istartswith",
+                "endswith",
+                "iendswith",
+                "regex",
+                "iregex",
             ],
             _ => Vec::new(),
         }

@@ -9,7 +9,9 @@ fn all_twenty_nine_built_in_types_load() {
         assert!(builtin(&def.name).is_some_and(|found| Arc::ptr_eq(found, def)));
         assert!(def.builtin && !def.display_name.en.is_empty() && !def.display_name.ja.is_empty());
         let form = &def.file;
-        for field in [&form.representative, &form.suffix_from, &form.made_from_file].into_iter().flatten() {
+        for field in
+            [&form.representative, &form.suffix_from, &form.made_from_file].into_iter().flatten()
+        {
             assert!(def.field(field).is_some(), "{}: {field}", def.name);
         }
         if let Container::OfTypeIn(field) = &def.container {
@@ -24,27 +26,38 @@ fn all_twenty_nine_built_in_types_load() {
 fn representative_fields_are_the_documented_ones() {
     let list: Vec<_> = builtins()
         .iter()
-        .filter_map(|def| Some((def.name.as_str(), def.representative()?.name.as_str(), def.file.format)))
+        .filter_map(|def| {
+            Some((def.name.as_str(), def.representative()?.name.as_str(), def.file.format))
+        })
         .collect();
-    assert_eq!(list, [
-        ("Jobflow", "source", Format::Text),
-        ("Wiki", "wikitext", Format::Text),
-        ("ScriptJob", "source", Format::Text),
-        ("Environment", "environment", Format::Yaml),
-        ("Template", "template", Format::Text),
-        ("Library", "sourceText", Format::Text),
-        ("Text", "text", Format::Text),
-        ("Binary", "data", Format::Binary),
-    ]);
+    assert_eq!(
+        list,
+        [
+            ("Jobflow", "source", Format::Text),
+            ("Wiki", "wikitext", Format::Text),
+            ("ScriptJob", "source", Format::Text),
+            ("Environment", "environment", Format::Yaml),
+            ("Template", "template", Format::Text),
+            ("Library", "sourceText", Format::Text),
+            ("Text", "text", Format::Text),
+            ("Binary", "data", Format::Binary),
+        ]
+    );
 }
 
 // rule: files/suffixes
 #[test]
 fn a_suffix_belongs_to_one_type() {
     let of = |suffix| by_suffix(suffix).map(|def| def.name.as_str());
-    for (suffix, name) in [("jobflow", "Jobflow"), ("sh", "ScriptJob"), ("py", "Library"), ("md", "Wiki"),
-        ("txt", "Text"), ("env", "Environment"), ("template", "Template")]
-    {
+    for (suffix, name) in [
+        ("jobflow", "Jobflow"),
+        ("sh", "ScriptJob"),
+        ("py", "Library"),
+        ("md", "Wiki"),
+        ("txt", "Text"),
+        ("env", "Environment"),
+        ("template", "Template"),
+    ] {
         assert_eq!(of(suffix), Some(name));
     }
     assert_eq!(of("png"), None);
@@ -63,7 +76,11 @@ fn a_built_in_type_reads_back_from_its_type_object() {
         assert_eq!(check_type_object(&fields), [], "{}", def.name);
         let read = TypeDef::from_type_object(&def.name, &fields);
         assert!(!read.builtin);
-        assert!(read.fields().map(|f| (&f.name, &f.field_type)).eq(def.fields().map(|f| (&f.name, &f.field_type))));
+        assert!(
+            read.fields()
+                .map(|f| (&f.name, &f.field_type))
+                .eq(def.fields().map(|f| (&f.name, &f.field_type)))
+        );
     }
     let ja = builtin("Wiki").unwrap().type_object_fields(Lang::Ja);
     let Value::Array(labels) = &ja["fieldDisplayNames"] else { panic!() };
@@ -82,10 +99,15 @@ fn definition(names: &[&str], labels: &[&str], types: &[&str]) -> Dict {
 // rule: objects/type-objects
 #[test]
 fn a_broken_definition_tells_every_place() {
-    let at = |fields: &Dict| check_type_object(fields).into_iter().map(|p| p.at).collect::<Vec<_>>();
+    let at =
+        |fields: &Dict| check_type_object(fields).into_iter().map(|p| p.at).collect::<Vec<_>>();
     assert_eq!(at(&definition(&["a", "b"], &["A"], &["String", "Integer"])), [""; 0]);
     assert_eq!(
-        at(&definition(&["a", "", "1x", "a", "Meta"], &[], &["String", "Strin", "Integer#{", "File", "Date"])),
+        at(&definition(
+            &["a", "", "1x", "a", "Meta"],
+            &[],
+            &["String", "Strin", "Integer#{", "File", "Date"]
+        )),
         ["fieldNames[1]", "fieldNames[2]", "fieldNames[3]", "fieldTypes[1]", "fieldTypes[2]"]
     );
     assert_eq!(at(&definition(&["a"], &["A", "B"], &[])), ["fieldTypes", "fieldDisplayNames"]);
@@ -94,10 +116,19 @@ fn a_broken_definition_tells_every_place() {
 // rule: objects/type-objects
 #[test]
 fn a_broken_type_still_opens() {
-    let def = TypeDef::from_type_object("T", &definition(&["a", "", "b", "a", "c"], &["A"], &["Strin", "x", "Integer#["]));
-    let fields: Vec<_> = def.fields().map(|f| (f.name.as_str(), f.field_type.to_string(), f.display_name.en.as_str())).collect();
+    let def = TypeDef::from_type_object(
+        "T",
+        &definition(&["a", "", "b", "a", "c"], &["A"], &["Strin", "x", "Integer#["]),
+    );
+    let fields: Vec<_> = def
+        .fields()
+        .map(|f| (f.name.as_str(), f.field_type.to_string(), f.display_name.en.as_str()))
+        .collect();
     let string = "String".to_owned();
-    assert_eq!(fields, [("a", string.clone(), "A"), ("b", string.clone(), "b"), ("c", string, "c")]);
+    assert_eq!(
+        fields,
+        [("a", string.clone(), "A"), ("b", string.clone(), "b"), ("c", string, "c")]
+    );
     assert_eq!(TypeDef::from_type_object("T", &Dict::new()).fields().len(), 0);
 }
 
@@ -108,7 +139,11 @@ fn the_initial_tree_is_complete() {
     let mut seen = vec![ObjectPath::root()];
     assert!(factory.objects[0].path.is_root());
     for object in &factory.objects[1..] {
-        assert!(seen.contains(&object.path.parent().unwrap()), "{} before its container", object.path);
+        assert!(
+            seen.contains(&object.path.parent().unwrap()),
+            "{} before its container",
+            object.path
+        );
         assert!(!seen.contains(&object.path), "{} twice", object.path);
         let def = builtin(&object.type_name).unwrap();
         for name in object.fields.keys() {
@@ -116,22 +151,48 @@ fn the_initial_tree_is_complete() {
         }
         seen.push(object.path.clone());
     }
-    for path in ["/system/nodetypes/ssh", "/system/styles/DarkMode", "/config/realm/default", "/home/guest", "/root"] {
+    for path in [
+        "/system/nodetypes/ssh",
+        "/system/styles/DarkMode",
+        "/config/realm/default",
+        "/home/guest",
+        "/root",
+    ] {
         assert!(seen.contains(&ObjectPath::parse(path).unwrap()), "{path}");
     }
-    let names: Vec<_> = factory.users.iter().map(|user| (user.username.as_str(), user.is_active, user.password_generated())).collect();
+    let names: Vec<_> = factory
+        .users
+        .iter()
+        .map(|user| (user.username.as_str(), user.is_active, user.password_generated()))
+        .collect();
     assert_eq!(names, [("root", true, true), ("admin", false, false), ("guest", false, false)]);
-    assert_eq!(factory.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["other", "wheel"]);
-    let config = factory.objects.iter().find(|object| object.path.as_str() == "/system/config").unwrap();
+    assert_eq!(
+        factory.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
+        ["other", "wheel"]
+    );
+    let config =
+        factory.objects.iter().find(|object| object.path.as_str() == "/system/config").unwrap();
     assert_eq!(check_type_object(&config.fields), []);
     assert_eq!(factory.system_config_data()["loginFailureLimit"], Value::Int(3));
 }
 
 #[test]
 fn special_objects_have_their_families() {
-    let names: Vec<_> = special().iter().map(|family| (family.name.as_str(), family.root.family.as_str())).collect();
-    assert_eq!(names, [("Process", "process"), ("Schedule", "scheduler"), ("User", "user"), ("Group", "group"),
-        ("Incident", "incident"), ("Task", "task")]);
+    let names: Vec<_> = special()
+        .iter()
+        .map(|family| (family.name.as_str(), family.root.family.as_str()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("Process", "process"),
+            ("Schedule", "scheduler"),
+            ("User", "user"),
+            ("Group", "group"),
+            ("Incident", "incident"),
+            ("Task", "task")
+        ]
+    );
     let process = &special()[0];
     let status = process.properties.iter().find(|property| property.name == "status").unwrap();
     assert!(status.in_rest() && status.values.contains(&"ABORTED".to_owned()));

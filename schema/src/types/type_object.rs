@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::{Container, Creatable, Executable, FieldDef, FileForm, Labels, TypeDef};
 use crate::catalogue::Lang;
 use crate::error::Problem;
-use crate::field::{FieldType, Shape, Elem};
+use crate::field::{Elem, FieldType, Shape};
 use crate::limits::FIELDS_MAX;
 use crate::message;
 use crate::path::is_word_char;
@@ -74,7 +74,8 @@ pub fn check_type_object(fields: &Dict) -> Vec<Problem> {
     for (index, name) in names.iter().enumerate() {
         let at = || format!("{}[{index}]", TypeObjectFields::NAMES);
         if !is_identifier(name) {
-            problems.push(Problem { at: at(), message: message!("type.bad_field_name", name = name) });
+            problems
+                .push(Problem { at: at(), message: message!("type.bad_field_name", name = name) });
         } else if !seen.insert(name) {
             problems.push(Problem { at: at(), message: message!("type.field_twice", name = name) });
         }

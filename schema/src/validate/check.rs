@@ -50,7 +50,8 @@ pub(super) fn field(def: &FieldDef, value: &Value) -> Vec<Problem> {
             for (key, item) in dict {
                 let chars = key.chars().count();
                 if chars > KEY_CHARS_MAX {
-                    let message = message!("field.key_too_long", count = chars, max = KEY_CHARS_MAX);
+                    let message =
+                        message!("field.key_too_long", count = chars, max = KEY_CHARS_MAX);
                     tell(name.clone(), message);
                 } else if let Some(message) = one(def, item) {
                     tell(format!("{name}[{key}]"), message);
@@ -108,10 +109,7 @@ fn compare(number: f64, bound: &Number) -> std::cmp::Ordering {
     number.total_cmp(&bound.as_f64().unwrap_or(number))
 }
 
-fn range(
-    def: &FieldDef,
-    against: impl Fn(&Number) -> std::cmp::Ordering,
-) -> Option<Message> {
+fn range(def: &FieldDef, against: impl Fn(&Number) -> std::cmp::Ordering) -> Option<Message> {
     let said = &def.field_type.qualifiers;
     if let Some(min) = said.min_value.as_ref().filter(|min| against(min).is_lt()) {
         return Some(message!("field.too_small", min = min));
@@ -157,7 +155,8 @@ fn string(def: &FieldDef, text: &str) -> Option<Message> {
         }
         Elem::Enum => match &said.choices {
             Choices::Fixed(list) if !list.iter().any(|choice| choice.data == text) => {
-                let list: Vec<_> = list.iter().take(20).map(|choice| choice.data.as_str()).collect();
+                let list: Vec<_> =
+                    list.iter().take(20).map(|choice| choice.data.as_str()).collect();
                 Some(message!("field.not_a_choice", text = text, choices = list.join(", ")))
             }
             _ => None,
@@ -170,7 +169,8 @@ fn string(def: &FieldDef, text: &str) -> Option<Message> {
             None => Some(message!("field.not_a_url", text = text)),
             Some(scheme) => {
                 let scheme = scheme.to_ascii_lowercase();
-                (!said.allows_scheme(&scheme)).then(|| message!("field.bad_scheme", scheme = scheme))
+                (!said.allows_scheme(&scheme))
+                    .then(|| message!("field.bad_scheme", scheme = scheme))
             }
         },
         _ => None,
@@ -190,9 +190,7 @@ pub(super) fn scheme(text: &str) -> Option<&str> {
 /// characters, and a domain of labels.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let atom = |c: char| {
-        c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
-    };
+    let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     let local_ok = match local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(quoted) => !quoted.contains(['"', '\\']) && !quoted.contains(char::is_control),
         None => local.split('.').all(|part| !part.is_empty() && part.chars().all(atom)),

@@ -111,9 +111,12 @@ fn element(
         Elem::Date => date(value, ctx.now),
         Elem::Time => daytime(value, ctx.now),
         Elem::URL => text(value, said, ctx.now).map(|text| Value::Str(lower_scheme(text))),
-        Elem::String | Elem::Text | Elem::LargeText | Elem::Enum | Elem::IPAddress | Elem::EMail => {
-            text(value, said, ctx.now).map(Value::Str)
-        }
+        Elem::String
+        | Elem::Text
+        | Elem::LargeText
+        | Elem::Enum
+        | Elem::IPAddress
+        | Elem::EMail => text(value, said, ctx.now).map(Value::Str),
     }
 }
 
@@ -212,6 +215,9 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
+/// One past the largest 64-bit integer.
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 fn integer(value: Value) -> Result<Value, Message> {
     let not = || message!("field.not_an_integer");
     let fit = |number: &BigInt| {
@@ -225,7 +231,7 @@ fn integer(value: Value) -> Result<Value, Message> {
             // 2^63 and beyond do not fit, and every float past 2^53 has no fraction.
             if number.fract() != 0.0 || !number.is_finite() {
                 Err(not())
-            } else if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+            } else if (-TWO_TO_63..TWO_TO_63).contains(&number) {
                 Ok(Value::Int(number as i64))
             } else {
                 Err(message!("field.out_of_range"))
@@ -273,7 +279,11 @@ pub(super) fn truth(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Dict(dict) => !dict.is_empty(),
         Value::Timedelta(span) => !span.is_zero(),
-        Value::Sealed(_) | Value::Datetime(_) | Value::Date(_) | Value::Time(_) | Value::Object(_)
+        Value::Sealed(_)
+        | Value::Datetime(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Object(_)
         | Value::File(_) => true,
     }
 }
@@ -285,10 +295,10 @@ fn file(at: &str, value: Value, ctx: &mut Context<'_>) -> Result<Value, Message>
     let mut value = value;
     if let (Source::Language, Value::Dict(dict)) = (ctx.source, &mut value) {
         // In the language text is content, not BASE64.
-        if let Some(data) = dict.get_mut("data") {
-            if let Value::Str(text) = data {
-                *data = Value::Bytes(std::mem::take(text).into_bytes());
-            }
+        if let Some(data) = dict.get_mut("data")
+            && let Value::Str(text) = data
+        {
+            *data = Value::Bytes(std::mem::take(text).into_bytes());
         }
     }
     let file = Attachment::from_value(&value)?;
@@ -313,9 +323,11 @@ fn object(value: Value, ctx: &mut Context<'_>) -> Result<Value, Message> {
 fn datetime(value: Value, now: &Zoned) -> Result<Value, Message> {
     match value {
         Value::Datetime(at) => Ok(Value::Datetime(time::to_micros(at))),
-        Value::Date(date) => time::instant(date.to_datetime(jiff::civil::Time::midnight()), now.time_zone())
-            .map(Value::Datetime)
-            .ok_or_else(|| message!("field.not_a_datetime", text = time::date_text(date))),
+        Value::Date(date) => {
+            time::instant(date.to_datetime(jiff::civil::Time::midnight()), now.time_zone())
+                .map(Value::Datetime)
+                .ok_or_else(|| message!("field.not_a_datetime", text = time::date_text(date)))
+        }
         Value::Str(text) if text.trim().is_empty() => Ok(Value::Null),
         Value::Str(text) => time::parse_datetime(&text, now.time_zone())
             .map(Value::Datetime)

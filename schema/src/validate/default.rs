@@ -16,9 +16,11 @@ pub(super) fn of(field_type: &FieldType, now: &Zoned) -> Option<Value> {
     match (shape, written) {
         (_, Json::Null) => Some(cleared_value(shape)),
         (Shape::One(elem), one) => element(elem, one, now),
-        (Shape::Array(elem), Json::Array(list)) => {
-            list.iter().map(|item| element(elem, item, now)).collect::<Option<_>>().map(Value::Array)
-        }
+        (Shape::Array(elem), Json::Array(list)) => list
+            .iter()
+            .map(|item| element(elem, item, now))
+            .collect::<Option<_>>()
+            .map(Value::Array),
         (Shape::Dictionary(elem), Json::Object(map)) => map
             .iter()
             .map(|(key, item)| Some((key.clone(), element(elem, item, now)?)))
@@ -33,10 +35,6 @@ fn element(elem: Elem, written: &Json, now: &Zoned) -> Option<Value> {
     match (elem, written) {
         (_, Json::Null) => Some(cleared_value(Shape::One(elem))),
         (Elem::Boolean, Json::Bool(truth)) => Some(Value::Bool(*truth)),
-        (Elem::Integer, Json::Number(number)) => {
-            let whole = number.as_f64().filter(|n| n.fract() == 0.0).map(|n| n as i64);
-            number.as_i64().or(if number.is_f64() { whole } else { None }).map(Value::Int)
-        }
         (Elem::Float, Json::Number(number)) => number.as_f64().map(Value::Float),
         (Elem::File, _) => None,
         (Elem::Datetime, Json::String(text)) => time::parse_datetime(text, now.time_zone())
@@ -49,12 +47,17 @@ fn element(elem: Elem, written: &Json, now: &Zoned) -> Option<Value> {
             .or_else(|| time::parse_relative(text, now).map(|at| at.time()))
             .map(Value::Time),
         (Elem::Object | Elem::Password, Json::String(text)) => Some(Value::Str(text.clone())),
+        (Elem::Integer, Json::Number(_)) => plain(elem, written, now),
         (elem, Json::String(_)) if elem.is_text() || elem == Elem::Binary => {
-            let def = FieldDef::new("", FieldType::plain(Shape::One(elem)));
-            let mut nowhere = Nowhere;
-            let mut ctx = Context::new(Source::Json, now, &mut nowhere);
-            super::convert(&def, json::to_value(written), &mut ctx).ok()
+            plain(elem, written, now)
         }
         _ => None,
     }
+}
+
+fn plain(elem: Elem, written: &Json, now: &Zoned) -> Option<Value> {
+    let def = FieldDef::new("", FieldType::plain(Shape::One(elem)));
+    let mut nowhere = Nowhere;
+    let mut ctx = Context::new(Source::Json, now, &mut nowhere);
+    super::convert(&def, json::to_value(written), &mut ctx).ok()
 }

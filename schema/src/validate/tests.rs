@@ -13,7 +13,10 @@ struct World;
 
 impl Outside for World {
     fn reference(&mut self, text: &str) -> Option<Ref> {
-        ["/a", "/home/mika"].iter().position(|path| *path == text).map(|at| Ref::Object(ObjectId(at as u64 + 1)))
+        ["/a", "/home/mika"]
+            .iter()
+            .position(|path| *path == text)
+            .map(|at| Ref::Object(ObjectId(at as u64 + 1)))
     }
 
     fn password(&mut self, _at: &str, text: &str, verbatim: bool) -> Result<Value, Message> {
@@ -25,14 +28,21 @@ impl Outside for World {
 
     fn attachment(&mut self, _at: &str, file: Attachment) -> Result<Value, Message> {
         let Carrier::Data(data) = file.carrier else { return Ok(Value::Null) };
-        Ok(Value::File(FileValue { name: file.name, size: data.len() as u64, hash: BlobHash::of(&data) }))
+        Ok(Value::File(FileValue {
+            name: file.name,
+            size: data.len() as u64,
+            hash: BlobHash::of(&data),
+        }))
     }
 }
 
 fn now() -> Zoned {
-    "2031-07-04T09:05:06+09:00[Asia/Tokyo]"
-        .parse::<Zoned>()
-        .unwrap_or_else(|_| "2031-07-04T09:05:06+09:00".parse::<jiff::Timestamp>().unwrap().to_zoned(TimeZone::fixed(jiff::tz::offset(9))))
+    "2031-07-04T09:05:06+09:00[Asia/Tokyo]".parse::<Zoned>().unwrap_or_else(|_| {
+        "2031-07-04T09:05:06+09:00"
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .to_zoned(TimeZone::fixed(jiff::tz::offset(9)))
+    })
 }
 
 fn def(field_type: &str) -> FieldDef {
@@ -43,7 +53,10 @@ fn from(source: Source, field_type: &str, value: Value) -> Result<Value, Vec<Str
     let (now, mut world) = (now(), World);
     let mut ctx = Context::new(source, &now, &mut world);
     convert(&def(field_type), value, &mut ctx).map_err(|problems| {
-        problems.into_iter().map(|problem| format!("{} {}", problem.at, problem.message.key)).collect()
+        problems
+            .into_iter()
+            .map(|problem| format!("{} {}", problem.at, problem.message.key))
+            .collect()
     })
 }
 
@@ -64,7 +77,10 @@ fn numbers_are_converted_when_nothing_is_lost() {
     assert_eq!(lang("Integer", Value::Float(2.0)), Ok(Value::Int(2)));
     assert_eq!(lang("Integer", Value::Float(2.5)), no("field.not_an_integer"));
     assert_eq!(lang("Integer", Value::Float(9.3e18)), no("field.out_of_range"));
-    assert_eq!(lang("Integer", Value::Big("9223372036854775808".parse().unwrap())), no("field.out_of_range"));
+    assert_eq!(
+        lang("Integer", Value::Big("9223372036854775808".parse().unwrap())),
+        no("field.out_of_range")
+    );
     assert_eq!(lang("Integer", "9223372036854775807"), Ok(Value::Int(i64::MAX)));
     assert_eq!(lang("Integer", "9223372036854775808"), no("field.out_of_range"));
     assert_eq!(lang("Integer", true), Ok(Value::Int(1)));
@@ -81,9 +97,16 @@ fn numbers_are_converted_when_nothing_is_lost() {
 #[test]
 fn truth_is_that_of_the_language() {
     assert_eq!(lang("Boolean", "false"), Ok(Value::Bool(true)));
-    for empty in [Value::Null, Value::from(""), Value::Int(0), Value::Float(0.0), Value::Array(vec![]),
-        Value::Dict(Dict::new()), Value::Bool(false), Value::Bytes(vec![])]
-    {
+    for empty in [
+        Value::Null,
+        Value::from(""),
+        Value::Int(0),
+        Value::Float(0.0),
+        Value::Array(vec![]),
+        Value::Dict(Dict::new()),
+        Value::Bool(false),
+        Value::Bytes(vec![]),
+    ] {
         assert_eq!(lang("Boolean", empty), Ok(Value::Bool(false)));
     }
 }
@@ -94,10 +117,18 @@ fn plain_values_become_their_text() {
     assert_eq!(lang("String", 12), Ok(Value::from("12")));
     assert_eq!(lang("Text", Value::Float(1.0)), Ok(Value::from("1.0")));
     assert_eq!(lang("String", true), Ok(Value::from("true")));
-    assert_eq!(lang("String", Value::Date("2031-07-04".parse().unwrap())), Ok(Value::from("2031-07-04")));
+    assert_eq!(
+        lang("String", Value::Date("2031-07-04".parse().unwrap())),
+        Ok(Value::from("2031-07-04"))
+    );
     let at = Value::Datetime("2031-07-04T00:05:00Z".parse().unwrap());
     assert_eq!(lang("String", at), Ok(Value::from("2031-07-04T09:05:00+09:00")));
-    for other in [Value::Array(vec![]), Value::Dict(Dict::new()), Value::Object(Ref::Object(ObjectId(1))), Value::Bytes(vec![])] {
+    for other in [
+        Value::Array(vec![]),
+        Value::Dict(Dict::new()),
+        Value::Object(Ref::Object(ObjectId(1))),
+        Value::Bytes(vec![]),
+    ] {
         assert_eq!(lang("String", other), no("field.wrong_kind"));
     }
     assert_eq!(lang("String#{\"strip\":true}", "  a b\n"), Ok(Value::from("a b")));
@@ -131,10 +162,17 @@ fn references_passwords_and_files_are_settled_outside() {
     assert_eq!(from(Source::Record, "Password", plain), Ok(Value::Sealed(b"x$1sfk".to_vec())));
 
     let file = |data: Value| {
-        Value::Dict(Dict::from_iter([("name".to_owned(), Value::from("a.bin")), ("data".to_owned(), data)]))
+        Value::Dict(Dict::from_iter([
+            ("name".to_owned(), Value::from("a.bin")),
+            ("data".to_owned(), data),
+        ]))
     };
     let stored = |data: &[u8]| {
-        Ok(Value::File(FileValue { name: "a.bin".to_owned(), size: data.len() as u64, hash: BlobHash::of(data) }))
+        Ok(Value::File(FileValue {
+            name: "a.bin".to_owned(),
+            size: data.len() as u64,
+            hash: BlobHash::of(data),
+        }))
     };
     assert_eq!(lang("File", file("AP8=".into())), stored(b"AP8="));
     assert_eq!(from(Source::Json, "File", file("AP8=".into())), stored(&[0, 255]));
@@ -153,8 +191,14 @@ fn null_clears_any_field() {
         let want = if *elem == Elem::Boolean { Value::Bool(false) } else { Value::Null };
         assert_eq!(one, Ok(want), "{}", elem.name());
         if elem.in_containers() {
-            assert_eq!(lang(&format!("Array<{}>", elem.name()), Value::Null), Ok(Value::Array(vec![])));
-            assert_eq!(lang(&format!("Dictionary<{}>", elem.name()), Value::Null), Ok(Value::Dict(Dict::new())));
+            assert_eq!(
+                lang(&format!("Array<{}>", elem.name()), Value::Null),
+                Ok(Value::Array(vec![]))
+            );
+            assert_eq!(
+                lang(&format!("Dictionary<{}>", elem.name()), Value::Null),
+                Ok(Value::Dict(Dict::new()))
+            );
         }
     }
 }
@@ -168,8 +212,14 @@ fn containers_are_converted_element_by_element_and_tell_all_problems() {
         Err(vec!["f[1] field.not_an_integer".to_owned(), "f[3] field.not_an_integer".to_owned()])
     );
     let dict = |key: &str, value: Value| Value::Dict(Dict::from_iter([(key.to_owned(), value)]));
-    assert_eq!(lang("Dictionary<Integer>", dict("k", "x".into())), Err(vec!["f[k] field.not_an_integer".to_owned()]));
-    assert_eq!(lang("Dictionary#{\"key_strip\":true}", dict(" k ", 1.into())), Ok(dict("k", "1".into())));
+    assert_eq!(
+        lang("Dictionary<Integer>", dict("k", "x".into())),
+        Err(vec!["f[k] field.not_an_integer".to_owned()])
+    );
+    assert_eq!(
+        lang("Dictionary#{\"key_strip\":true}", dict(" k ", 1.into())),
+        Ok(dict("k", "1".into()))
+    );
     assert_eq!(lang("Array", "x"), no("field.wrong_kind"));
     assert_eq!(lang("Dictionary", Value::Array(vec![])), no("field.wrong_kind"));
 }
@@ -187,7 +237,11 @@ fn bounds_lengths_and_patterns_hold_at_every_door() {
     assert_eq!(lang(float, Value::Float(0.5)), Ok(Value::Float(0.5)));
     assert_eq!(lang(float, Value::Float(0.4)), no("field.too_small"));
     let exact = r#"Integer#{"max_value":9007199254740993}"#;
-    assert_eq!(lang(exact, 9_007_199_254_740_994), no("field.too_big"), "beyond what a float can tell");
+    assert_eq!(
+        lang(exact, 9_007_199_254_740_994),
+        no("field.too_big"),
+        "beyond what a float can tell"
+    );
     let text = r#"String#{"min_length":2,"max_length":3,"pattern":"[a-z日]+"}"#;
     assert_eq!(lang(text, "日日日"), Ok(Value::from("日日日")));
     assert_eq!(lang(text, "a"), no("field.too_short"));
@@ -218,7 +272,10 @@ fn only_written_choices_are_enforced() {
 fn an_empty_value_may_be_refused() {
     assert_eq!(lang(r#"Object#{"no_empty":true}"#, Value::Null), no("field.empty"));
     assert_eq!(lang(r#"File#{"no_empty":true}"#, Value::Null), no("field.empty"));
-    assert_eq!(lang(r#"Object#{"no_empty":true}"#, "/a"), Ok(Value::Object(Ref::Object(ObjectId(1)))));
+    assert_eq!(
+        lang(r#"Object#{"no_empty":true}"#, "/a"),
+        Ok(Value::Object(Ref::Object(ObjectId(1))))
+    );
 }
 
 // rule: objects/addresses
@@ -226,7 +283,10 @@ fn an_empty_value_may_be_refused() {
 fn addresses_have_their_syntax() {
     assert_eq!(lang("URL", "HTTPS://Example.org/A"), Ok(Value::from("https://Example.org/A")));
     assert_eq!(lang("URL", "ldap://x"), no("field.bad_scheme"));
-    assert_eq!(lang(r#"URL#{"schemes":["ldap","ldaps"]}"#, "LDAP://x"), Ok(Value::from("ldap://x")));
+    assert_eq!(
+        lang(r#"URL#{"schemes":["ldap","ldaps"]}"#, "LDAP://x"),
+        Ok(Value::from("ldap://x"))
+    );
     for bad in ["x", "http", "http:", "1a://x", "http://a b"] {
         assert!(lang("URL", bad).is_err(), "{bad}");
     }
@@ -234,7 +294,14 @@ fn addresses_have_their_syntax() {
     for bad in ["192.0.2", "192.0.2.256", "::1", "192.0.2.017", "a"] {
         assert_eq!(lang("IPAddress", bad), no("field.not_an_address"), "{bad}");
     }
-    for good in ["a@b", "dc@example.net", "a.b+c@x-y.example", "\"a b\"@x.jp", "日本@例え.jp", "a@[192.0.2.1]"] {
+    for good in [
+        "a@b",
+        "dc@example.net",
+        "a.b+c@x-y.example",
+        "\"a b\"@x.jp",
+        "日本@例え.jp",
+        "a@[192.0.2.1]",
+    ] {
         assert_eq!(lang("EMail", good), Ok(Value::from(good)));
     }
     for bad in ["a", "@b", "a@", "a..b@c", "a b@c", "a@b@", "a@-b", "a@b..c", "a@b_c"] {
@@ -250,7 +317,10 @@ fn a_text_has_a_limit() {
     assert_eq!(lang("LargeText", text(crate::limits::TEXT_MAX + 1)), no("field.too_large"));
     let many = |n: usize| Value::Array(vec![Value::Int(1); n]);
     assert!(lang("Array<Integer>", many(crate::limits::ELEMENTS_MAX)).is_ok());
-    assert_eq!(lang("Array<Integer>", many(crate::limits::ELEMENTS_MAX + 1)), no("field.too_many_elements"));
+    assert_eq!(
+        lang("Array<Integer>", many(crate::limits::ELEMENTS_MAX + 1)),
+        no("field.too_many_elements")
+    );
 }
 
 // rule: objects/imports-are-lenient
@@ -266,7 +336,8 @@ fn an_import_warns_and_keeps_what_it_can() {
         ("hostname".to_owned(), Value::from("h")),
     ]);
     let stored = convert_fields(def, fields.clone(), &mut ctx).unwrap();
-    let want = [("hostname", Value::from("h")), ("port", Value::Int(70_000)), ("proxy", Value::Null)];
+    let want =
+        [("hostname", Value::from("h")), ("port", Value::Int(70_000)), ("proxy", Value::Null)];
     assert!(stored.iter().map(|(k, v)| (k.as_str(), v)).eq(want.iter().map(|(k, v)| (*k, v))));
     let at: Vec<_> = ctx.warnings.iter().map(|warning| warning.at.as_str()).collect();
     assert_eq!(at, ["port", "proxy", "gone"]);
@@ -282,7 +353,10 @@ fn a_text_may_not_take_the_suffix_of_an_operation() {
     let (now, mut world) = (now(), World);
     let mut ctx = Context::new(Source::Json, &now, &mut world);
     let ext = crate::types::builtin("Text").unwrap().field("ext").unwrap();
-    assert_eq!(convert(ext, "delete".into(), &mut ctx).unwrap_err()[0].message.key, "field.forbidden");
+    assert_eq!(
+        convert(ext, "delete".into(), &mut ctx).unwrap_err()[0].message.key,
+        "field.forbidden"
+    );
     assert!(convert(ext, "txt".into(), &mut ctx).is_ok());
 }
 
@@ -296,11 +370,20 @@ fn a_default_that_does_not_fit_is_ignored() {
     assert_eq!(default(r#"String#{"default":5}"#), None);
     assert_eq!(default(r#"Boolean#{"default":true}"#), Some(Value::Bool(true)));
     assert_eq!(default(r#"File#{"default":"x"}"#), None);
-    assert_eq!(default(r#"Array#{"default":["a","b"]}"#), Some(Value::Array(vec!["a".into(), "b".into()])));
+    assert_eq!(
+        default(r#"Array#{"default":["a","b"]}"#),
+        Some(Value::Array(vec!["a".into(), "b".into()]))
+    );
     assert_eq!(default(r#"Array<Integer>#{"default":[1,"b"]}"#), None);
-    assert_eq!(default(r#"Dictionary#{"default":{"k":"v"}}"#), Some(Value::Dict(Dict::from_iter([("k".to_owned(), "v".into())]))));
+    assert_eq!(
+        default(r#"Dictionary#{"default":{"k":"v"}}"#),
+        Some(Value::Dict(Dict::from_iter([("k".to_owned(), "v".into())])))
+    );
     assert_eq!(default(r#"Object#{"default":"/a"}"#), Some(Value::from("/a")));
-    assert_eq!(default(r#"Date#{"default":"tomorrow"}"#), Some(Value::Date("2031-07-05".parse().unwrap())));
+    assert_eq!(
+        default(r#"Date#{"default":"tomorrow"}"#),
+        Some(Value::Date("2031-07-05".parse().unwrap()))
+    );
     assert_eq!(default(r#"Date#{"default":"whenever"}"#), None);
     assert_eq!(default(r#"IPAddress#{"default":"999.0.0.1"}"#), None);
     assert_eq!(default("Integer"), None);
@@ -311,11 +394,20 @@ fn a_default_that_does_not_fit_is_ignored() {
 fn an_absent_field_reads_as_default_or_empty() {
     let absent = |text: &str| absent_value(&FieldType::parse(text).unwrap(), &now());
     assert_eq!(absent(r#"Integer#{"default":5}"#), Value::Int(5));
-    for (field_type, want) in [("Integer", Value::Null), ("Float", Value::Null), ("String", "".into()),
-        ("Password", "".into()), ("Enum", "".into()), ("Boolean", false.into()), ("Binary", Value::Bytes(vec![])),
-        ("File", Value::Null), ("Object", Value::Null), ("Date", Value::Null), ("Array", Value::Array(vec![])),
-        ("Dictionary<File>", Value::Dict(Dict::new()))]
-    {
+    for (field_type, want) in [
+        ("Integer", Value::Null),
+        ("Float", Value::Null),
+        ("String", "".into()),
+        ("Password", "".into()),
+        ("Enum", "".into()),
+        ("Boolean", false.into()),
+        ("Binary", Value::Bytes(vec![])),
+        ("File", Value::Null),
+        ("Object", Value::Null),
+        ("Date", Value::Null),
+        ("Array", Value::Array(vec![])),
+        ("Dictionary<File>", Value::Dict(Dict::new())),
+    ] {
         assert_eq!(absent(field_type), want, "{field_type}");
     }
 }
@@ -323,7 +415,8 @@ fn an_absent_field_reads_as_default_or_empty() {
 // rule: objects/type-change
 #[test]
 fn a_changed_type_rereads_what_is_stored() {
-    let reread = |text: &str, value: &Value| super::reread(&FieldType::parse(text).unwrap(), value, &now());
+    let reread =
+        |text: &str, value: &Value| super::reread(&FieldType::parse(text).unwrap(), value, &now());
     assert_eq!(reread("Integer", &"12".into()), Value::Int(12));
     assert_eq!(reread("Integer", &"x".into()), Value::Null);
     assert_eq!(reread("String", &12.into()), Value::from("12"));
@@ -332,7 +425,11 @@ fn a_changed_type_rereads_what_is_stored() {
     assert_eq!(reread("Integer", &Value::Array(vec![])), Value::Null);
     assert_eq!(reread("Dictionary", &"x".into()), Value::Dict(Dict::new()));
     assert_eq!(reread("Password", &Value::Sealed(vec![1])), Value::Sealed(vec![1]));
-    assert_eq!(reread("String", &Value::Sealed(vec![1])), Value::Null, "a secret never turns into text");
+    assert_eq!(
+        reread("String", &Value::Sealed(vec![1])),
+        Value::Null,
+        "a secret never turns into text"
+    );
 }
 
 proptest! {
@@ -340,7 +437,7 @@ proptest! {
     #[test]
     fn conversion_is_idempotent_and_total(at in 0..Elem::ALL.len(), text in "\\PC{0,12}|[0-9:/. -]{0,20}", n in any::<i64>(), x in any::<f64>()) {
         let field_type = Elem::ALL[at].name();
-        for value in [Value::Str(text.clone()), Value::Int(n), Value::Float(x), Value::Array(vec![Value::Int(n)])] {
+        for value in [Value::Str(text), Value::Int(n), Value::Float(x), Value::Array(vec![Value::Int(n)])] {
             if let Ok(stored) = lang(field_type, value) {
                 prop_assert_eq!(lang(field_type, stored.clone()), Ok(stored.clone()));
                 prop_assert_eq!(super::reread(&FieldType::parse(field_type).unwrap(), &stored, &now()), stored);

@@ -164,9 +164,8 @@ pub fn parse_time(text: &str) -> Option<Time> {
 #[must_use]
 pub fn parse_relative(text: &str, now: &Zoned) -> Option<Zoned> {
     let text = text.trim().to_ascii_lowercase();
-    let midnight = |days: i64| {
-        now.start_of_day().ok()?.checked_add(Span::new().try_days(days).ok()?).ok()
-    };
+    let midnight =
+        |days: i64| now.start_of_day().ok()?.checked_add(Span::new().try_days(days).ok()?).ok();
     match text.as_str() {
         "now" => return Some(now.clone()),
         "today" => return midnight(0),

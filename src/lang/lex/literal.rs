@@ -166,8 +166,16 @@ impl Lexer<'_> {
             0 => None,
             _ => Special::by_name(name).map(Segment::Special),
         };
-        let Some(segment) = segment else { return false };
-        parts.blank(segment);
+        match segment {
+            Some(segment) => parts.blank(segment),
+            // An unknown status variable stays as written.
+            None if dollar == 1 => {
+                parts.text.push_str("${$");
+                parts.text.push_str(name);
+                parts.text.push('}');
+            }
+            None => return false,
+        }
         self.at += "${}".len() + dollar + length;
         true
     }

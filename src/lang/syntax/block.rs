@@ -5,11 +5,12 @@ use kompira_schema::message;
 use super::super::ast::{
     Block, Case, CaseClause, ChoiceClause, Elif, Flow, For, If, JobKind, Session, Span, While,
 };
-use super::super::lex::{Keyword, Sign, TokenKind};
+use super::super::lex::{Keyword, Role, Sign, TokenKind};
 use super::{Parser, Read};
 
 impl Parser<'_> {
     pub(super) fn block(&mut self) -> Read<JobKind> {
+        self.mark(Role::BlockOpen);
         let open = self.advance();
         self.enter()?;
         self.blocks += 1;
@@ -30,6 +31,7 @@ impl Parser<'_> {
 
     /// The closing brace. What stands before it instead is reported and passed over.
     fn end_block(&mut self, open: Span) -> Read<()> {
+        self.mark(Role::BlockClose);
         if self.eat(Sign::BraceClose) {
             return Ok(());
         }
@@ -73,7 +75,7 @@ impl Parser<'_> {
     fn simple_block(&mut self) -> Read<JobKind> {
         let mut bindings = Vec::new();
         if self.binding_follows() {
-            bindings = self.bindings()?;
+            bindings = self.bindings(Role::Plain)?;
             self.expect(Sign::Bar)?;
         }
         Ok(JobKind::Block(Box::new(Block { bindings, body: self.flow() })))
@@ -83,7 +85,7 @@ impl Parser<'_> {
         self.advance();
         let condition = if self.is(Sign::Bar) { None } else { Some(self.expression()?) };
         self.expect(Sign::Bar)?;
-        let clauses = self.eat_word(Keyword::Then);
+        let clauses = self.eat_clause(Keyword::Then);
         if !clauses {
             let then = self.flow();
             return Ok(If { condition, clauses, then, elifs: Vec::new(), otherwise: None });
@@ -91,7 +93,7 @@ impl Parser<'_> {
         self.expect(Sign::Colon)?;
         let then = self.flow();
         let mut elifs = Vec::new();
-        while self.eat_word(Keyword::Elif) {
+        while self.eat_clause(Keyword::Elif) {
             let condition = self.expression()?;
             self.expect(Sign::Colon)?;
             elifs.push(Elif { condition, body: self.flow() });
@@ -100,8 +102,17 @@ impl Parser<'_> {
         Ok(If { condition, clauses, then, elifs, otherwise })
     }
 
+    fn eat_clause(&mut self, word: Keyword) -> bool {
+        let found = self.is_word(word);
+        if found {
+            self.mark_clause();
+            self.advance();
+        }
+        found
+    }
+
     fn else_clause(&mut self) -> Read<Option<Flow>> {
-        if !self.eat_word(Keyword::Else) {
+        if !self.eat_clause(Keyword::Else) {
             return Ok(None);
         }
         self.expect(Sign::Colon)?;
@@ -114,6 +125,7 @@ impl Parser<'_> {
         self.expect(Sign::Bar)?;
         let mut clauses = Vec::new();
         loop {
+            self.mark_clause();
             let patterns = self.expression_list()?;
             self.expect(Sign::Colon)?;
             clauses.push(CaseClause { patterns, body: self.flow() });
@@ -150,6 +162,7 @@ impl Parser<'_> {
         self.expect(Sign::Bar)?;
         let mut clauses = Vec::new();
         loop {
+            self.mark_clause();
             let event = self.event()?;
             let Some(then) = self.link() else {
                 return self.unexpected(message!("lang.expected_connector"));
@@ -166,6 +179,7 @@ impl Parser<'_> {
         self.expect(Sign::Bar)?;
         let mut children = Vec::new();
         loop {
+            self.mark_clause();
             children.push(self.flow());
             if self.is(Sign::BraceClose) || self.at_end() {
                 return Ok(children);

@@ -6,7 +6,7 @@ use super::super::ast::{
     Arguments, ArithmeticOp, Binding, CompareOp, Expr, ExprKind, Sign as Prefix, Span,
 };
 use super::super::diagnose::Diagnostic;
-use super::super::lex::{Keyword, Sign, TokenKind};
+use super::super::lex::{Keyword, Role, Sign, TokenKind};
 use super::{NESTING_MAX, Parser, Read};
 
 /// Levels of binary operators, loosest first; each operand is of the level above.
@@ -161,6 +161,7 @@ impl Parser<'_> {
             Some(Sign::Minus) => Prefix::Minus,
             _ => return self.postfix(),
         };
+        self.mark(Role::Prefix);
         let start = self.advance();
         self.enter()?;
         let operand = self.unary()?;
@@ -206,12 +207,14 @@ impl Parser<'_> {
 
     /// `[ expression ]`
     pub(super) fn index(&mut self) -> Read<Expr> {
+        self.mark(Role::Postfix);
         self.bracketed(Sign::BracketClose, Self::expression)
     }
 
     /// `( arguments? )`
     pub(super) fn call_arguments(&mut self) -> Read<Arguments> {
         self.height = 0;
+        self.mark(Role::Postfix);
         self.bracketed(Sign::ParenClose, |parser| {
             if parser.is(Sign::ParenClose) {
                 Ok(Arguments::default())
@@ -295,7 +298,7 @@ impl Parser<'_> {
             return Ok(ExprKind::Names(Vec::new()));
         }
         if self.binding_follows() {
-            return Ok(ExprKind::Names(self.bindings()?));
+            return Ok(ExprKind::Names(self.bindings(Role::Tight)?));
         }
         let mut pairs = Vec::new();
         let mut height = 0;
@@ -332,11 +335,11 @@ impl Parser<'_> {
             && self.sign_at(1) == Some(Sign::Assign)
     }
 
-    pub(super) fn bindings(&mut self) -> Read<Vec<Binding>> {
+    pub(super) fn bindings(&mut self, role: Role) -> Read<Vec<Binding>> {
         let mut bindings = Vec::new();
         let mut height = 0;
         loop {
-            bindings.push(self.binding()?);
+            bindings.push(self.binding(role)?);
             height = self.height.max(height);
             if !self.eat(Sign::Comma) {
                 self.height = height;
@@ -345,9 +348,9 @@ impl Parser<'_> {
         }
     }
 
-    fn binding(&mut self) -> Read<Binding> {
+    fn binding(&mut self, role: Role) -> Read<Binding> {
         let name = self.ident()?;
-        self.expect(Sign::Assign)?;
+        self.expect_as(Sign::Assign, role)?;
         Ok(Binding { name, value: self.expression()? })
     }
 
@@ -356,16 +359,19 @@ impl Parser<'_> {
         let mut args = Arguments::default();
         let mut height = 0;
         loop {
-            if self.eat(Sign::StarTwo) {
+            if self.is(Sign::StarTwo) {
+                self.mark(Role::Prefix);
+                self.advance();
                 args.double_star = Some(self.atom()?);
                 self.height = self.height.max(height);
                 return Ok(args);
             }
             if self.binding_follows() {
-                args.named.push(self.binding()?);
+                args.named.push(self.binding(Role::Tight)?);
             } else if !args.named.is_empty() {
                 return self.unexpected(message!("lang.argument_order"));
             } else if self.is(Sign::Star) && args.star.is_none() {
+                self.mark(Role::Prefix);
                 self.advance();
                 args.star = Some(self.atom()?);
             } else if args.star.is_some() {

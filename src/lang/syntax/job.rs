@@ -6,7 +6,7 @@ use super::super::ast::{
     Arguments, CallJob, Event, Execute, Guard, Ident, Job, JobKind, Target, TargetBase, TargetPart,
     Update,
 };
-use super::super::lex::{Keyword, Sign, TokenKind};
+use super::super::lex::{Keyword, Role, Sign, TokenKind};
 use super::{NESTING_MAX, Parser, Read};
 
 impl Parser<'_> {
@@ -46,7 +46,7 @@ impl Parser<'_> {
         let kind = if self.is(Sign::BracketClose) {
             JobKind::Skip
         } else if self.binding_follows() {
-            JobKind::Assign(self.bindings()?)
+            JobKind::Assign(self.bindings(Role::Plain)?)
         } else {
             let first = self.expression()?;
             if self.eat(Sign::ShiftRight) {
@@ -93,7 +93,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn event(&mut self) -> Read<Event> {
-        let open = self.expect(Sign::Less)?;
+        let open = self.expect_as(Sign::Less, Role::AngleOpen)?;
         let (mut source, mut guard, mut args) = (None, None, Arguments::default());
         if !matches!(
             self.sign_at(0),

@@ -19,7 +19,10 @@ fn wiki() -> Record {
         )])),
         group_permissions: Some(IndexMap::from([
             ("other".to_owned(), GroupPermission { readable: true, ..Default::default() }),
-            ("ops".to_owned(), GroupPermission { readable: true, priority: 5, ..Default::default() }),
+            (
+                "ops".to_owned(),
+                GroupPermission { readable: true, priority: 5, ..Default::default() },
+            ),
             ("net".to_owned(), GroupPermission { priority: 5, ..Default::default() }),
         ])),
         created: Some("2024-12-01T00:15:30Z".parse().unwrap()),
@@ -66,7 +69,10 @@ fields:
 ";
     assert_eq!(to_yaml(&wiki(), &options), want);
     let plain = Options { properties: false, ..Options::mount("runbook", Some("wikitext")) };
-    assert_eq!(to_yaml(&wiki(), &plain), "type_object: /system/types/Wiki\nfields:\n  style: Markdown\n");
+    assert_eq!(
+        to_yaml(&wiki(), &plain),
+        "type_object: /system/types/Wiki\nfields:\n  style: Markdown\n"
+    );
 }
 
 // rule: files/records
@@ -103,7 +109,10 @@ fn values_are_written_by_their_type() {
             ("at", Value::Time("07:05:00.5".parse().unwrap())),
             ("bin", Value::Bytes(vec![0, 255])),
             ("banner", Value::from("first line\r\nsecond line")),
-            ("types", Value::Array(vec![Value::from("String"), Value::from("Integer#{\"min_value\":1}")])),
+            (
+                "types",
+                Value::Array(vec![Value::from("String"), Value::from("Integer#{\"min_value\":1}")]),
+            ),
             ("attached1", badge.to_value()),
         ]),
         ..Record::default()
@@ -176,8 +185,14 @@ fn all_problems_of_a_record_are_told() {
     let text = "fields: [1]\nowner: {}\ncreated: soon\ngroup_permissions: {ops: {readable: 1, priority: x}}\n";
     let fault = from_yaml(text).unwrap_err();
     let at: Vec<_> = fault.problems().iter().map(|problem| problem.at.as_str()).collect();
-    let want = ["fields", "owner", "created", "group_permissions[ops].readable",
-        "group_permissions[ops].priority", "type_object"];
+    let want = [
+        "fields",
+        "owner",
+        "created",
+        "group_permissions[ops].readable",
+        "group_permissions[ops].priority",
+        "type_object",
+    ];
     assert_eq!(at, want);
     assert_eq!(from_yaml("- 1").unwrap_err().kind(), Kind::Invalid);
 }
@@ -186,7 +201,9 @@ fn all_problems_of_a_record_are_told() {
 #[test]
 fn a_map_with_a_type_is_a_record() {
     assert!(is_record(b"type_object: /system/types/Text\n"));
-    for other in ["type_object", "a: 1\n", "- type_object: x\n", "type_object: [", "type_object: 1\n"] {
+    for other in
+        ["type_object", "a: 1\n", "- type_object: x\n", "type_object: [", "type_object: 1\n"]
+    {
         assert!(!is_record(other.as_bytes()), "{other}");
     }
 }

@@ -63,7 +63,24 @@ fn looks_like_a_number(text: &str) -> bool {
         && parts.clone().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     !dotted
         && unsigned.chars().all(|c| {
-            c.is_ascii_hexdigit() || matches!(c, 'x' | 'X' | 'o' | 'O' | '_' | '.' | ',' | ':' | '+' | '-' | 'T' | 't' | 'Z' | 'z' | ' ')
+            c.is_ascii_hexdigit()
+                || matches!(
+                    c,
+                    'x' | 'X'
+                        | 'o'
+                        | 'O'
+                        | '_'
+                        | '.'
+                        | ','
+                        | ':'
+                        | '+'
+                        | '-'
+                        | 'T'
+                        | 't'
+                        | 'Z'
+                        | 'z'
+                        | ' '
+                )
         })
 }
 

@@ -21,7 +21,10 @@ fn the_canonical_form_is_block_style() {
         ("type_object", text("/system/types/X")),
         ("empty", map([])),
         ("none", Node::Seq(vec![])),
-        ("list", Node::Seq(vec![text("a"), Node::Int(1), map([("k", text("v")), ("l", Node::Null)])])),
+        (
+            "list",
+            Node::Seq(vec![text("a"), Node::Int(1), map([("k", text("v")), ("l", Node::Null)])]),
+        ),
         ("deep", Node::Seq(vec![Node::Seq(vec![Node::Int(1), Node::Int(2)]), Node::Seq(vec![])])),
         ("fields", map([("x", map([("z", Node::Float(1.0))]))])),
     ]);
@@ -35,17 +38,86 @@ fn the_canonical_form_is_block_style() {
 #[test]
 fn texts_that_a_reader_could_mistake_are_quoted() {
     let one = |value: &str| emit(&text(value)).trim_end_matches('\n').to_owned();
-    for bare in ["a", "日本語", "/a/b", "Hall B, row 4", "192.0.2.11", "https://x.example/in", "a b", "v1",
-        "Warn above (%)", "it's", "user:sato", "kfs1$5abc$AA_-", "1 apple", "a:b"]
-    {
+    for bare in [
+        "a",
+        "日本語",
+        "/a/b",
+        "Hall B, row 4",
+        "192.0.2.11",
+        "https://x.example/in",
+        "a b",
+        "v1",
+        "Warn above (%)",
+        "it's",
+        "user:sato",
+        "kfs1$5abc$AA_-",
+        "1 apple",
+        "a:b",
+    ] {
         assert_eq!(one(bare), bare);
     }
-    for quoted in ["", "yes", "No", "ON", "off", "~", "null", "NULL", "True", "y", "N", "1", "-1", "+1", "1_000",
-        "0x1F", "0o7", "0b1", "1:20", "12:30:45", "1.5", ".5", "1.", "1e3", "1E-3", ".inf", "-.INF", ".nan",
-        "2024-01-02", "2024-01-02T03:04:05Z", "2024-01-02 03:04:05", "=", "<<", " a", "a ", "- a", "-", "? a", ": a",
-        "a: b", "a #b", "a#b", "#a", "[a", "{a", "a:", "&a", "*a", "!a", "|", ">", "'a'", "\"a", "%a", "@a", "`a",
-        "...", "---", "Integer#{\"min_value\":1}", "-v"]
-    {
+    for quoted in [
+        "",
+        "yes",
+        "No",
+        "ON",
+        "off",
+        "~",
+        "null",
+        "NULL",
+        "True",
+        "y",
+        "N",
+        "1",
+        "-1",
+        "+1",
+        "1_000",
+        "0x1F",
+        "0o7",
+        "0b1",
+        "1:20",
+        "12:30:45",
+        "1.5",
+        ".5",
+        "1.",
+        "1e3",
+        "1E-3",
+        ".inf",
+        "-.INF",
+        ".nan",
+        "2024-01-02",
+        "2024-01-02T03:04:05Z",
+        "2024-01-02 03:04:05",
+        "=",
+        "<<",
+        " a",
+        "a ",
+        "- a",
+        "-",
+        "? a",
+        ": a",
+        "a: b",
+        "a #b",
+        "a#b",
+        "#a",
+        "[a",
+        "{a",
+        "a:",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+        ">",
+        "'a'",
+        "\"a",
+        "%a",
+        "@a",
+        "`a",
+        "...",
+        "---",
+        "Integer#{\"min_value\":1}",
+        "-v",
+    ] {
         let written = one(quoted);
         assert!(written.starts_with('\'') && written.ends_with('\''), "{quoted:?} → {written}");
     }
@@ -82,7 +154,9 @@ fn floats_are_floats_to_every_reader() {
 // rule: files/yaml-reading
 #[test]
 fn hand_written_yaml_is_read() {
-    let read = parse("\u{feff}# note\na: {b: 1, c: [x, 'y']}\n404: gone\nd: !!str 12\ne: >\n  f\n  g\nh: yes\ni: 2024-01-02\n");
+    let read = parse(
+        "\u{feff}# note\na: {b: 1, c: [x, 'y']}\n404: gone\nd: !!str 12\ne: >\n  f\n  g\nh: yes\ni: 2024-01-02\n",
+    );
     let want = map([
         ("a", map([("b", Node::Int(1)), ("c", Node::Seq(vec![text("x"), text("y")]))])),
         ("404", text("gone")),
