@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod http;
+mod lang;
 mod remote;
 mod support;

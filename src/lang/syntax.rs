@@ -264,6 +264,11 @@ impl<'s> Parser<'s> {
     fn unexpected_with<T>(&mut self, help: Message, note: Option<(Span, Message)>) -> Read<T> {
         let Token { kind, span, .. } = self.token(0).clone();
         let text = span.text(self.source);
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        if before.is_some_and(|token| token.kind == TokenKind::Wrong) {
+            // Whatever is missing here may stand in what could not be read.
+            return Err(Failed);
+        }
         let (message, help) = match kind {
             TokenKind::Wrong => return Err(Failed),
             TokenKind::End => (message!("lang.syntax.end"), help),

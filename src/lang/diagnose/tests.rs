@@ -74,8 +74,8 @@ proptest::proptest! {
         let parsed = parse(&source);
         let all = check(&parsed);
         for plain in [true, false] {
-            render_all(&all, &parsed.source, "x", Look { lang: Lang::Ja, plain });
+            let _ = render_all(&all, &parsed.source, "x", Look { lang: Lang::Ja, plain });
         }
-        to_json(&all, &parsed.source, Lang::En);
+        let _ = to_json(&all, &parsed.source, Lang::En);
     }
 }

@@ -263,12 +263,12 @@ mod any {
     proptest! {
         #[test]
         fn text_is_read_without_a_panic(source in "\\PC{0,300}") {
-            parse(&source);
+            let _ = parse(&source);
         }
 
         #[test]
         fn bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            parse(&String::from_utf8_lossy(&bytes));
+            let _ = parse(&String::from_utf8_lossy(&bytes));
         }
 
         #[test]
