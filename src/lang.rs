@@ -2,6 +2,7 @@
 
 pub mod ast;
 pub mod check;
+pub mod compile;
 pub mod diagnose;
 pub mod format;
 pub mod lex;
@@ -10,5 +11,6 @@ pub mod program;
 pub mod syntax;
 
 pub use check::check;
+pub use compile::{Compiled, Declared, compile};
 pub use format::format;
 pub use syntax::{Parsed, parse};
