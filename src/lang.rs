@@ -6,6 +6,7 @@ pub mod compile;
 pub mod diagnose;
 pub mod format;
 pub mod lex;
+pub mod lower;
 pub mod pattern;
 pub mod program;
 pub mod syntax;

@@ -4,16 +4,25 @@
 //! what takes time is a [`Request`] that the engine answers. No jobflow makes Rust recurse without
 //! bound, so a process is plain data: it can be saved at each boundary and go on elsewhere.
 
+mod access;
+mod arith;
 pub mod builtin;
 pub mod compare;
 pub mod convert;
 pub mod dict;
+mod execute;
+mod graph;
 pub mod heap;
 pub mod host;
 pub mod machine;
+mod outside;
 pub mod raise;
 pub mod request;
+mod run;
+mod save;
+mod similar;
 pub mod text;
+mod unwind;
 pub mod value;
 
 pub use builtin::{Builtin, Builtins, Context};

@@ -68,32 +68,24 @@ pub const FIRST_PARAMETER: u16 = 3;
 
 /// One instruction: eight bytes.
 ///
-/// `into` is always a register. Where a test says "the next word", the instruction behind it is a
-/// [`Op::Jump`] that is taken if the test fails and skipped if it holds.
+/// `into` is always a register. "The next word" is an [`Op::Jump`] behind an instruction that either
+/// takes it or skips it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
     /// Goes on elsewhere.
     Jump(u32),
     /// End of a job that cannot fail: `$STATUS = 0`, a boundary of instructions.
     Ok,
-    /// The same, then goes on elsewhere: the end of a loop's body.
-    OkJump(u32),
     /// A boundary of instructions, then goes on elsewhere.
     Again(u32),
-    /// A boundary of instructions.
-    Boundary,
-    /// `$STATUS = n`.
+    /// `$STATUS = n`; a boundary of instructions.
     Status(i16),
     /// Copies; a variable that is not there is an error.
     Move { into: u16, from: R },
-    /// Copies, also what is absent.
-    Copy { into: u16, from: R },
-    /// Loads a constant whose number does not fit an operand.
-    Load { into: u16, constant: u32 },
-    /// Makes the register absent.
-    Clear { into: u16 },
-    /// A run of registers becomes absent.
-    ClearRun { first: u16, count: u16 },
+    /// Makes a register absent: there is no source or guard.
+    Nothing { into: u16 },
+    /// A variable that nothing assigns: an error.
+    Undefined { name: u16 },
     /// A variable that is not there is an error.
     Check { variable: u16 },
     /// `into = left OP right`
@@ -106,22 +98,20 @@ pub enum Op {
     Divide { into: u16, left: R, right: R },
     /// See [`Op::Add`].
     Remainder { into: u16, left: R, right: R },
-    /// `into = left + number`
+    /// `into = left + number`, or for a negative number `left - (-number)`.
     AddSmall { into: u16, left: R, number: i16 },
     /// `into = left OP right` for a comparison.
     Compare { op: Cmp, into: u16, left: R, right: R },
-    /// Skips the next word if `left < right`.
-    IfLess { left: R, right: R },
+    /// Takes the jump in the next word if `left < right` is as wanted, else skips it.
+    IfLess { left: R, right: R, want: bool },
     /// See [`Op::IfLess`].
-    IfLessEqual { left: R, right: R },
+    IfLessEqual { left: R, right: R, want: bool },
     /// See [`Op::IfLess`].
-    IfGreater { left: R, right: R },
+    IfGreater { left: R, right: R, want: bool },
     /// See [`Op::IfLess`].
-    IfGreaterEqual { left: R, right: R },
+    IfGreaterEqual { left: R, right: R, want: bool },
     /// See [`Op::IfLess`].
-    IfEqual { left: R, right: R },
-    /// See [`Op::IfLess`].
-    IfNotEqual { left: R, right: R },
+    IfEqual { left: R, right: R, want: bool },
     /// Jumps if the value is true.
     JumpIf { value: R, to: u32 },
     /// Jumps if the value is false.
@@ -156,8 +146,6 @@ pub enum Op {
     Dict { into: u16 },
     /// Sets an element of a new Dictionary.
     Entry { dict: u16, key: R, value: R },
-    /// Puts what `**value` yields into a Dictionary of arguments.
-    Merge { dict: u16, value: R },
     /// `into = of.name`
     Attribute { into: u16, of: R, name: u16 },
     /// `into = of[index]`
@@ -174,10 +162,11 @@ pub enum Op {
     Execute { base: u16, shape: u16, controls: u16 },
     /// The same as the last job of a jobflow.
     ExecuteLast { base: u16, shape: u16, controls: u16 },
-    /// A built-in job that is no control job: arguments from `base` on.
+    /// A built-in job that is no control job: arguments from `base` on; the next word numbers the
+    /// control variables it sees.
     Job { base: u16, name: u16, shape: u16 },
-    /// Which control variables the next [`Op::Job`] sees.
-    Controls(u16),
+    /// A number for the instruction before it.
+    Word(u16),
     /// Puts arguments from `base` on in the order of a control job's parameters, to `base`.
     Bind { base: u16, job: ControlJob, shape: u16 },
     /// Leaves the jobflow with result, status, error from `base` on.
@@ -212,7 +201,8 @@ pub enum Op {
     Caught,
     /// Starts children at the entries of a table and waits for them.
     Fork { table: u16 },
-    /// Starts a child for each element of `value`; its variable is `variable`; entry is the next word.
+    /// Starts a child for each element of `value` behind the next word, which the parent takes. The
+    /// register of the loop's variable holds the elements in the parent, the element in a child.
     Pfor { value: R, variable: u16 },
     /// A child ends as it stands.
     ChildEnd,
@@ -225,15 +215,13 @@ pub enum Op {
     Session { into: u16, controls: u16 },
     /// Leaves a session block: closes `session`. `true` sets `$RESULT`.
     SessionEnd { session: u16, result: bool },
-    /// `array[index] = value` or the same of a Dictionary or Object.
+    /// `of[index] = value` for a variable `of`.
     SetIndex { of: R, index: R, value: R },
-    /// `of.name = value`
-    SetAttribute { of: R, name: u16, value: R },
+    /// Updates what lies behind a chain of attributes and subscripts: value in `base`, start of the
+    /// chain behind it, then the keys.
+    Update { base: u16, target: u16 },
     /// Updates named fields of the object of a path.
     SetObject { object: R, value: R },
-    /// Updates an inner part of an object's field: object in `base`, field in `base + 1`, keys
-    /// from there on, the value behind them.
-    SetInner { base: u16, keys: u16, by_attribute: bool },
 }
 
 /// Comparisons that yield a Boolean.
@@ -256,6 +244,17 @@ pub enum Cmp {
     /// `!~`
     NotSimilar,
 }
+
+/// The built-in jobs that neither steer the process nor are functions (rule: `language/built-in-jobs`).
+pub const JOBS: [&str; 9] =
+    ["print", "sleep", "urlopen", "mailto", "download", "upload", "put", "get", "reboot"];
+
+/// The built-in functions (rule: `language/built-in-functions`).
+pub const FUNCTIONS: [&str; 24] = [
+    "now", "current", "channel", "datetime", "date", "time", "timedelta", "int", "float", "pattern", "path", "user",
+    "group", "string", "bytes", "type", "decode", "encode", "length", "has_key", "json_parse", "json_dump",
+    "mail_parse", "iprange",
+];
 
 /// The built-in jobs that steer the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,6 +351,8 @@ pub struct Shape {
     pub named: Vec<Arc<str>>,
     /// `**dictionary` is there.
     pub double_star: bool,
+    /// An execution job has standard input.
+    pub input: bool,
 }
 
 impl Shape {
@@ -363,7 +364,7 @@ impl Shape {
 
     /// Whether all arguments are given by position.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub const fn is_plain(&self) -> bool {
         !self.star && !self.double_star && self.named.is_empty()
     }
 }
@@ -440,6 +441,8 @@ pub struct Program {
     pub controls: Vec<Vec<(Arc<str>, u16)>>,
     /// Entries of the children of each `fork`.
     pub forks: Vec<Vec<u32>>,
+    /// Chains of update jobs: for each key whether it is an attribute (else a subscript).
+    pub targets: Vec<Vec<bool>>,
     /// Alternatives of each wait.
     pub waits: Vec<Vec<Alternative>>,
     /// Names of the variables in registers, for messages; sorted by register.

@@ -197,7 +197,7 @@ impl Heap {
         Ok(())
     }
 
-    fn add(&mut self, object: Obj) -> Slot {
+    fn store(&mut self, object: Obj) -> Slot {
         self.bytes = self.bytes.saturating_add(object.cost());
         if let Some(index) = self.free.pop() {
             self.objects[index as usize] = object;
@@ -215,55 +215,55 @@ impl Heap {
 
     /// A String.
     pub fn str(&mut self, text: impl Into<Box<str>>) -> Value {
-        Value::Str(self.add(Obj::Str(Text::new(text.into()))))
+        Value::Str(self.store(Obj::Str(Text::new(text.into()))))
     }
 
     /// A Binary.
     pub fn binary(&mut self, bytes: impl Into<Box<[u8]>>) -> Value {
-        Value::Bytes(self.add(Obj::Bytes(bytes.into())))
+        Value::Bytes(self.store(Obj::Bytes(bytes.into())))
     }
 
     /// An Array.
     pub fn array(&mut self, items: Vec<Value>) -> Value {
-        Value::Array(self.add(Obj::Array(items)))
+        Value::Array(self.store(Obj::Array(items)))
     }
 
     /// A Dictionary.
     pub fn dict(&mut self, dict: Dict) -> Value {
-        Value::Dict(self.add(Obj::Dict(Box::new(dict))))
+        Value::Dict(self.store(Obj::Dict(Box::new(dict))))
     }
 
     /// An Integer of any size.
     pub fn integer(&mut self, number: BigInt) -> Value {
         match number.to_i64() {
             Some(small) => Value::Int(small),
-            None => Value::Big(self.add(Obj::Big(Box::new(number)))),
+            None => Value::Big(self.store(Obj::Big(Box::new(number)))),
         }
     }
 
     /// A Pattern.
     pub fn pattern(&mut self, pattern: Pattern) -> Value {
-        Value::Pattern(self.add(Obj::Pattern(Box::new(pattern))))
+        Value::Pattern(self.store(Obj::Pattern(Box::new(pattern))))
     }
 
     /// A LazyArray; `query` is the engine's own description of what it asks.
     pub fn lazy(&mut self, query: Plain) -> Value {
-        Value::Lazy(self.add(Obj::Lazy(Box::new(query))))
+        Value::Lazy(self.store(Obj::Lazy(Box::new(query))))
     }
 
     /// A Datetime.
     pub fn datetime(&mut self, instant: Zoned) -> Value {
-        Value::Datetime(self.add(Obj::Datetime(Box::new(instant))))
+        Value::Datetime(self.store(Obj::Datetime(Box::new(instant))))
     }
 
     /// A File.
     pub fn file(&mut self, file: File) -> Value {
-        Value::File(self.add(Obj::File(Box::new(file))))
+        Value::File(self.store(Obj::File(Box::new(file))))
     }
 
     /// A Function.
     pub fn function(&mut self, function: Function) -> Value {
-        Value::Function(self.add(Obj::Function(Box::new(function))))
+        Value::Function(self.store(Obj::Function(Box::new(function))))
     }
 
     pub(super) fn object(&self, slot: Slot) -> &Obj {
