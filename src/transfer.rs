@@ -6,5 +6,6 @@
 pub mod archive;
 pub mod directory;
 pub mod export;
+pub mod import;
 pub mod linesep;
 pub mod sink;
