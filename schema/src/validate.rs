@@ -102,6 +102,12 @@ pub fn reread(field_type: &FieldType, value: &Value, now: &Zoned) -> Value {
     convert::reread(field_type, value, now)
 }
 
+/// Whether a stored value is what the type holds, so that [`reread`] would only copy it.
+#[must_use]
+pub fn fits(field_type: &FieldType, value: &Value) -> bool {
+    convert::fits_type(field_type, value)
+}
+
 /// The declared default of a field; `None` when there is none or it does not fit the type
 /// (rule: `objects/defaults`). References come out as [`Value::Str`] path text. Relative times count
 /// from `now`: for an object of the tree that is its creation.

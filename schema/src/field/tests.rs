@@ -67,6 +67,16 @@ fn a_field_definition_has_a_limit() {
 
 // rule: objects/qualifiers
 #[test]
+fn the_json_of_qualifiers_has_a_limit() {
+    let nested = |n: usize| format!("String#{{\"x\":{}1{}}}", "[".repeat(n), "]".repeat(n));
+    let max = crate::limits::QUALIFIER_DEPTH_MAX;
+    assert!(FieldType::parse(&nested(max)).is_ok());
+    assert!(FieldType::parse(&nested(max + 1)).is_err());
+    assert!(FieldType::parse(&nested(10_000)).is_err());
+}
+
+// rule: objects/qualifiers
+#[test]
 fn unknown_and_foreign_qualifiers_are_kept_without_effect() {
     let text = r##"Boolean#{"later":{"a":1},"min_value":3}"##;
     let read = FieldType::parse(text).unwrap();

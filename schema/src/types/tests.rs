@@ -115,6 +115,20 @@ fn a_broken_definition_tells_every_place() {
 
 // rule: objects/type-objects
 #[test]
+fn a_type_has_a_largest_number_of_fields() {
+    use crate::limits::FIELDS_MAX;
+    let many = |count: usize| {
+        let names: Vec<_> = (0..count).map(|n| format!("f{n}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        definition(&names, &[], &vec!["String"; count])
+    };
+    assert!(TypeDef::check_definition(&many(FIELDS_MAX)).is_ok());
+    assert!(TypeDef::check_definition(&many(FIELDS_MAX + 1)).is_err());
+    assert_eq!(TypeDef::from_type_object("T", &many(FIELDS_MAX + 1)).fields().len(), FIELDS_MAX);
+}
+
+// rule: objects/type-objects
+#[test]
 fn a_broken_type_still_opens() {
     let def = TypeDef::from_type_object(
         "T",

@@ -396,7 +396,23 @@ fn fits(elem: Elem, value: &Value) -> bool {
     }
 }
 
+pub(super) fn fits_type(field_type: &FieldType, value: &Value) -> bool {
+    let elem = field_type.elem();
+    let one = |value: &Value| {
+        fits(elem, value) && !(elem == Elem::Boolean && matches!(value, Value::Null))
+    };
+    match (field_type.shape, value) {
+        (Shape::One(_), value) => one(value),
+        (Shape::Array(_), Value::Array(list)) => list.iter().all(one),
+        (Shape::Dictionary(_), Value::Dict(dict)) => dict.values().all(one),
+        _ => false,
+    }
+}
+
 pub(super) fn reread(field_type: &FieldType, value: &Value, now: &Zoned) -> Value {
+    if fits_type(field_type, value) {
+        return value.clone();
+    }
     let elem = field_type.elem();
     let one = |value: &Value| {
         if fits(elem, value) && !(elem == Elem::Boolean && *value == Value::Null) {

@@ -323,6 +323,29 @@ fn a_text_has_a_limit() {
     );
 }
 
+// rule: objects/text-size
+#[test]
+fn bytes_attachments_keys_and_problems_have_limits() {
+    use crate::limits::{
+        ATTACHMENT_MAX, ATTACHMENT_NAME_MAX, BINARY_MAX, KEY_CHARS_MAX, PROBLEMS_MAX,
+    };
+    assert!(lang("Binary", Value::Bytes(vec![0; BINARY_MAX])).is_ok());
+    assert_eq!(lang("Binary", Value::Bytes(vec![0; BINARY_MAX + 1])), no("field.too_large"));
+    let file = |name: usize, size| {
+        Value::File(FileValue { name: "x".repeat(name), size, hash: BlobHash::of(b"") })
+    };
+    assert!(lang("File", file(ATTACHMENT_NAME_MAX, ATTACHMENT_MAX)).is_ok());
+    assert_eq!(lang("File", file(ATTACHMENT_NAME_MAX + 1, 1)), no("file.name_too_long"));
+    assert_eq!(lang("File", file(1, ATTACHMENT_MAX + 1)), no("field.too_large"));
+    assert_eq!(lang("File", file(0, 1)), no("file.bad_name"));
+    let keyed = |n: usize| Value::Dict(Dict::from_iter([("日".repeat(n), Value::Null)]));
+    assert!(lang("Dictionary", keyed(KEY_CHARS_MAX)).is_ok());
+    assert_eq!(lang("Dictionary", keyed(KEY_CHARS_MAX + 1)), no("field.key_too_long"));
+    let bad =
+        |n: usize| lang("Array<Integer>", Value::Array(vec!["x".into(); n])).unwrap_err().len();
+    assert_eq!((bad(PROBLEMS_MAX), bad(PROBLEMS_MAX + 1)), (PROBLEMS_MAX, PROBLEMS_MAX));
+}
+
 // rule: objects/imports-are-lenient
 #[test]
 fn an_import_warns_and_keeps_what_it_can() {
@@ -417,6 +440,12 @@ fn an_absent_field_reads_as_default_or_empty() {
 fn a_changed_type_rereads_what_is_stored() {
     let reread =
         |text: &str, value: &Value| super::reread(&FieldType::parse(text).unwrap(), value, &now());
+    assert!(fits(
+        &FieldType::parse("Array<Integer>").unwrap(),
+        &Value::Array(vec![1.into(), Value::Null])
+    ));
+    assert!(!fits(&FieldType::parse("Boolean").unwrap(), &Value::Null));
+    assert_eq!(reread("Boolean", &Value::Null), Value::Bool(false));
     assert_eq!(reread("Integer", &"12".into()), Value::Int(12));
     assert_eq!(reread("Integer", &"x".into()), Value::Null);
     assert_eq!(reread("String", &12.into()), Value::from("12"));

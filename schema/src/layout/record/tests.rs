@@ -197,6 +197,17 @@ fn all_problems_of_a_record_are_told() {
     assert_eq!(from_yaml("- 1").unwrap_err().kind(), Kind::Invalid);
 }
 
+// rule: files/records
+#[test]
+fn permission_entries_have_a_limit() {
+    let many = |n: usize| {
+        let entries: String = (0..n).map(|n| format!("  u{n}: {{readable: true}}\n")).collect();
+        from_yaml(&format!("type_object: /t\nuser_permissions:\n{entries}"))
+    };
+    assert_eq!(many(PERMISSIONS_MAX).unwrap().0.user_permissions.unwrap().len(), PERMISSIONS_MAX);
+    assert_eq!(many(PERMISSIONS_MAX + 1).unwrap_err().problems()[0].at, "user_permissions");
+}
+
 // rule: files/creation
 #[test]
 fn a_map_with_a_type_is_a_record() {

@@ -366,7 +366,10 @@ fn we_read_what_pyyaml_writes() {
 fn binary_tags_are_read_as_their_base64_text() {
     let want = map([("a", text("AP8=")), ("b", text("AP\n8=\n"))]);
     assert_eq!(parse("a: !!binary AP8=\nb: !!binary |\n  AP\n  8=\n").unwrap(), want);
-    assert_eq!(parse("a: !!str 1\nb: !!int '7'\n").unwrap(), map([("a", text("1")), ("b", Node::Int(7))]));
+    assert_eq!(
+        parse("a: !!str 1\nb: !!int '7'\n").unwrap(),
+        map([("a", text("1")), ("b", Node::Int(7))])
+    );
     for other in ["!local x", "- !ref [a]", "a: !map {}"] {
         assert_eq!(refused(other).0, Kind::Invalid, "{other}");
     }
