@@ -9,26 +9,36 @@ pub mod codec;
 mod commit;
 mod counter;
 mod feed;
+mod file;
 mod health;
+pub mod history;
 pub mod keys;
 pub mod kv;
+mod lock;
 mod memory;
+mod migrate;
 mod options;
+mod purge;
+mod rocks;
+mod room;
 mod snapshot;
 #[expect(clippy::module_inception, reason = "the handle is what the module is named for")]
 mod store;
 mod window;
 
 pub use batch::{Batch, CommitError};
-pub use blob::{Blobs, INLINE_MAX};
+pub use blob::{BlobReader, Blobs, INLINE_MAX};
 pub use codec::{
     Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, Head, Place, What,
 };
 pub use commit::Durability;
 pub use counter::Counter;
 pub use feed::{CommitInfo, FEED_WAITING_MAX, Fed, Subscription};
+pub use history::Version;
 pub use kv::{Direction, Family, KeyRange, StoreError};
+pub use migrate::FORMAT;
 pub use options::Options;
+pub use purge::Maintained;
 pub use snapshot::Snapshot;
 pub use store::Store;
 

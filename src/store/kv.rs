@@ -287,12 +287,6 @@ pub trait Kv: Send + Sync {
     /// # Errors
     /// The engine's failure.
     fn checkpoint(&self, dir: &Path) -> Result<(), StoreError>;
-
-    /// Reads every stored block and compares checksums.
-    ///
-    /// # Errors
-    /// What is damaged.
-    fn verify(&self) -> Result<(), StoreError>;
 }
 
 #[cfg(test)]

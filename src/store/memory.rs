@@ -122,8 +122,4 @@ impl Kv for Memory {
     fn checkpoint(&self, _dir: &Path) -> Result<(), StoreError> {
         Err(StoreError::new(Kind::Unavailable, "a store in memory has no checkpoint"))
     }
-
-    fn verify(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
 }

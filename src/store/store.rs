@@ -1,5 +1,8 @@
 //! The handle of the store.
 
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,16 +15,25 @@ use kompira_schema::message;
 
 use super::batch::{Batch, CommitError};
 use super::blob::Blobs;
+use super::blob::files::BlobFiles;
 use super::commit::{Answer, Committer, Durability, Shared, Work};
 use super::counter::{self, BLOCK, Counter, Counters};
 use super::feed::{Feed, Subscription};
 use super::health::Health;
 use super::keys;
 use super::kv::{Direction, Family, KeyRange, Kv, KvRead, StoreError, WriteSet};
+use super::lock::DataLock;
 use super::memory::Memory;
+use super::migrate::{self, FORMAT, STEPS, Step};
 use super::options::Options;
+use super::rocks::Rocks;
+use super::room::Room;
 use super::snapshot::{Published, Snapshot};
 use crate::fail_point;
+
+/// The database and the blobs inside the data directory.
+const DATABASE: &str = "db";
+const BLOBS: &str = "blobs";
 
 /// Work that may wait for the committer; beyond this, callers wait.
 const WAITING_MAX: usize = 1024;
@@ -35,6 +47,7 @@ struct Inner {
     shared: Arc<Shared>,
     work: Sender<Work>,
     counters: Arc<Counters>,
+    files: Option<BlobFiles>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -51,17 +64,43 @@ impl Store {
     /// [`Kind::Locked`] when another server holds it, [`Kind::Version`] when a newer one wrote it,
     /// [`Kind::Corrupt`], [`Kind::Io`].
     pub fn open(dir: &Path, options: &Options) -> Result<Self, Fault> {
-        let _ = (dir, options);
-        unimplemented!("the disk engine lands next")
+        Self::open_with(dir, options, STEPS, FORMAT)
+    }
+
+    pub(super) fn open_with(
+        dir: &Path,
+        options: &Options,
+        steps: &[Step],
+        target: u32,
+    ) -> Result<Self, Fault> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(StoreError::from)?;
+        let lock = DataLock::take(dir, &options.command)?;
+        let mark = migrate::read_mark(dir, target)?;
+        let database = dir.join(DATABASE);
+        if mark.is_some() && !database.join("CURRENT").exists() {
+            // Never start empty where there was something.
+            return Err(StoreError::corrupt("the database is gone").into());
+        }
+        let room = Arc::new(Room::new(dir, options.reserve_bytes));
+        let kv = Rocks::open(&database, lock, Arc::clone(&room), options)?;
+        migrate::run(Some(dir), mark, &kv, steps, target)?;
+        let files = BlobFiles::open(dir.join(BLOBS), room)?;
+        Self::start(Arc::new(kv), Some(files))
     }
 
     /// A new store in memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::start(Arc::new(Memory::default())).expect("an empty memory store has no bad rows")
+        let kv = Arc::new(Memory::default());
+        migrate::run(None, None, &*kv, &[], FORMAT).expect("memory takes a row");
+        Self::start(kv, None).expect("an empty memory store has no bad rows")
     }
 
-    fn start(kv: Arc<dyn Kv>) -> Result<Self, Fault> {
+    fn start(kv: Arc<dyn Kv>, files: Option<BlobFiles>) -> Result<Self, Fault> {
         let read = kv.snapshot();
         let rev = last_rev(&*read)?;
         let shared = Arc::new(Shared {
@@ -80,6 +119,7 @@ impl Store {
             shared,
             work,
             counters: Arc::new(Counters::default()),
+            files,
             thread: Mutex::new(Some(thread)),
         })))
     }
@@ -173,6 +213,43 @@ impl Store {
     /// [`Kind::Unavailable`] with the reason, for the log.
     pub fn health(&self) -> Result<(), Fault> {
         Ok(self.0.shared.health.writable()?)
+    }
+
+    /// Copies the whole store, as it is at one revision, into the new directory `dir`, while
+    /// everything goes on: hard links, so it takes moments and next to no space. The copy opens
+    /// like a data directory. Answers its revision.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] when `dir` is there, [`Kind::Full`], [`Kind::Io`], [`Kind::Unavailable`]
+    /// for a store in memory. What was begun is left for the caller to remove.
+    pub fn checkpoint(&self, dir: &Path) -> Result<Rev, Fault> {
+        let Some(files) = self.blob_files() else {
+            let why = "a store in memory has no checkpoint";
+            return Err(StoreError::new(Kind::Unavailable, why).into());
+        };
+        fs::create_dir(dir).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Fault::new(
+                Kind::Exists,
+                message!("store.checkpoint_exists", path = dir.display()),
+            ),
+            _ => StoreError::from(error).into(),
+        })?;
+        // From the database's moment to the last link no blob file goes away.
+        let _names = files.names();
+        fail_point!("store.checkpoint.before_db");
+        let (kv, database) = (Arc::clone(&self.0.shared), dir.join(DATABASE));
+        let rev = self.ask_fault(|answer| {
+            Work::Still(Box::new(move || kv.kv.checkpoint(&database)), answer)
+        })?;
+        fail_point!("store.checkpoint.after_db");
+        files.link_all(&dir.join(BLOBS))?;
+        fail_point!("store.checkpoint.after_blobs");
+        migrate::write_mark(dir)?;
+        Ok(rev)
+    }
+
+    pub(super) fn blob_files(&self) -> Option<&BlobFiles> {
+        self.0.files.as_ref()
     }
 
     /// Changes rows of the store's own, decided on the newest state, without a revision.
