@@ -7,12 +7,14 @@ use crate::error::{Fault, Kind};
 use crate::limits::FIELD_TYPE_MAX;
 use crate::message;
 
+mod pattern;
 mod qualifier;
 mod refer;
 #[cfg(test)]
 mod tests;
 
-pub use qualifier::{Choice, Choices, Pattern, Qualifiers, Restriction};
+pub use pattern::Pattern;
+pub use qualifier::{Choice, Choices, Qualifiers, Restriction};
 pub use refer::{CasePattern, Reference, Source, Switch};
 
 macro_rules! elems {

@@ -11,6 +11,7 @@ use crate::value::{Dict, Ref, Value};
 mod check;
 mod convert;
 mod default;
+mod reread;
 pub mod time;
 #[cfg(test)]
 mod tests;
@@ -99,13 +100,13 @@ pub fn check(def: &FieldDef, value: &Value) -> Vec<Problem> {
 /// (rule: `objects/type-change`). Cheap when it fits.
 #[must_use]
 pub fn reread(field_type: &FieldType, value: &Value, now: &Zoned) -> Value {
-    convert::reread(field_type, value, now)
+    reread::value(field_type, value, now)
 }
 
 /// Whether a stored value is what the type holds, so that [`reread`] would only copy it.
 #[must_use]
 pub fn fits(field_type: &FieldType, value: &Value) -> bool {
-    convert::fits_type(field_type, value)
+    reread::fits_type(field_type, value)
 }
 
 /// The declared default of a field; `None` when there is none or it does not fit the type

@@ -1,6 +1,6 @@
 //! Qualifiers: what a converted value must satisfy at every door.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use serde_json::Number;
 
