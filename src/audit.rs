@@ -6,6 +6,6 @@ mod entry;
 mod level;
 mod writer;
 
-pub use entry::{Class, Entry, Exec, LINE_BYTES_MAX, Permit, Target, Verb, hint};
+pub use entry::{Attempt, Class, Entry, Exec, LINE_BYTES_MAX, Permit, Target, Verb, hint};
 pub use level::{Levels, LevelSource};
-pub use writer::{FileSink, Sink};
+pub use writer::{FileSink, Sink, Writer};

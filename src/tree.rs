@@ -4,7 +4,8 @@
 //! call carries a [`Caller`]; a change is one commit with its history, its feed entries and its
 //! audit entry.
 
-pub mod behaviour;
+mod behaviour;
+mod bootstrap;
 mod draft;
 mod fault;
 mod handle;
@@ -16,12 +17,14 @@ mod txn;
 mod types;
 mod value;
 mod view;
+#[cfg(test)]
+mod tests;
 
 pub use draft::{Descend, Draft, Patch, Replace};
 pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
 pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
-pub use query::Query;
+pub use query::{Depth, Found, Query};
 pub use txn::{Element, ImportOptions, Txn};
 pub use view::{Attach, Passwords, RecordOptions, View};

@@ -129,6 +129,19 @@ pub struct Target {
     pub kind: Option<String>,
 }
 
+/// What is being tried: what an entry will say but for who, when and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Kind of thing.
+    pub class: Class,
+    /// What is done.
+    pub verb: Verb,
+    /// The thing.
+    pub target: Target,
+    /// More, by operation.
+    pub detail: Map<String, Value>,
+}
+
 /// One operation as it is told in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {

@@ -41,7 +41,7 @@ pub(super) trait Behaviour: Send + Sync {
     }
 
     /// Refuses a deletion.
-    fn before_delete(&self, _view: &View, _id: ObjectId) -> Result<(), Fault> {
+    fn before_delete(&self, _view: &View, _id: ObjectId, _top: ObjectId) -> Result<(), Fault> {
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! The handle on the tree: opening it, views of one moment, writes.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::tz::TimeZone;
@@ -12,13 +13,14 @@ use kompira_schema::value::Dict;
 use quick_cache::sync::Cache;
 
 use super::txn::Txn;
+use super::{bootstrap, fault};
 use super::types::Types;
 use super::view::View;
-use crate::audit::{LevelSource, Sink};
+use crate::audit::{LevelSource, Sink, Writer};
 use crate::auth::{Acl, AclId, Principals};
 use crate::base::clock::Clock;
 use crate::secrets::Keys;
-use crate::store::{Durability, Store};
+use crate::store::{CommitError, Counter, Durability, Store};
 
 /// What compiling a jobflow's source gives; stored with the object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -103,6 +105,16 @@ pub(super) struct Inner {
     pub(super) acls: Cache<AclId, Arc<Acl>>,
     pub(super) principals: ArcSwapOption<(Rev, Arc<Principals>)>,
     pub(super) levels: LevelSource,
+    writer: OnceLock<Writer>,
+}
+
+impl Inner {
+    /// Tells the audit writer that there is something to write.
+    pub(super) fn audit_bell(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.ring();
+        }
+    }
 }
 
 /// What a commit answers.
@@ -114,6 +126,13 @@ pub struct Done<T> {
     pub value: T,
 }
 
+/// Permission sets kept decoded. Most objects share a few.
+const ACLS_KEPT: usize = 10_000;
+/// How often a commit is decided anew after conflicts before the caller is told to come again.
+const TRIES_MAX: u32 = 200;
+/// From this try on, a little time passes before the next.
+const PATIENT_TRIES: u32 = 8;
+
 impl Tree {
     /// Opens the tree over a store; an empty store gets the factory tree.
     ///
@@ -122,21 +141,41 @@ impl Tree {
     /// # Errors
     /// Failures of the store.
     pub fn new(
-        _store: Store,
-        _keys: Arc<Keys>,
-        _clock: Arc<dyn Clock>,
-        _options: Options,
+        store: Store,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        options: Options,
     ) -> Result<(Self, Option<String>), Fault> {
-        unimplemented!()
+        let types = Types::new(bootstrap::type_ids(&store)?);
+        let levels = LevelSource::new(options.audit_levels.clone());
+        let inner = Arc::new(Inner {
+            store,
+            keys,
+            clock,
+            options,
+            types,
+            acls: Cache::new(ACLS_KEPT),
+            principals: ArcSwapOption::empty(),
+            levels,
+            writer: OnceLock::new(),
+        });
+        let tree = Self { inner, origin: 0 };
+        let password = tree.bootstrap()?;
+        if let Some(sink) = tree.inner.options.audit.clone() {
+            let zone = tree.inner.options.zone.clone();
+            let writer = Writer::start(tree.inner.store.clone(), sink, zone)?;
+            let _ = tree.inner.writer.set(writer);
+        }
+        Ok((tree, password))
     }
 
     /// The present moment.
     #[must_use]
     pub fn view(&self) -> View {
-        unimplemented!()
+        View::new(Arc::clone(&self.inner), self.inner.store.snapshot())
     }
 
-    /// A handle whose commits carry `origin` in the feed.
+    /// A handle whose commits carry `origin` in the feed; 0: none.
     #[must_use]
     pub fn session(&self, origin: u64) -> Self {
         Self { inner: Arc::clone(&self.inner), origin }
@@ -149,11 +188,49 @@ impl Tree {
     /// What `work` answers, and failures of the store. A denied attempt is written to the audit.
     pub fn write<T>(
         &self,
-        _who: &Caller,
-        _durability: Durability,
-        _work: impl FnMut(&mut Txn) -> Result<T, Fault>,
+        who: &Caller,
+        durability: Durability,
+        mut work: impl FnMut(&mut Txn) -> Result<T, Fault>,
     ) -> Result<Done<T>, Fault> {
-        unimplemented!()
+        for tried in 0..TRIES_MAX {
+            let mut txn = Txn::new(self, who);
+            let value = match work(&mut txn) {
+                Ok(value) => value,
+                Err(fault) => {
+                    self.audit_failure(txn, &fault);
+                    return Err(fault);
+                }
+            };
+            if txn.is_empty() && txn.audits.is_empty() {
+                return Ok(Done { rev: txn.rev(), value });
+            }
+            let audited = !txn.audits.is_empty();
+            match self.inner.store.commit(txn.into_batch()?, durability) {
+                Ok(rev) => {
+                    if audited {
+                        self.inner.audit_bell();
+                    }
+                    return Ok(Done { rev, value });
+                }
+                Err(CommitError::Fault(fault)) => return Err(fault),
+                Err(CommitError::Conflict) if tried >= PATIENT_TRIES => {
+                    self.inner.clock.sleep(Duration::from_micros(u64::from(tried) * 50));
+                }
+                Err(CommitError::Conflict) => {}
+            }
+        }
+        Err(fault::busy())
+    }
+
+    fn audit_failure(&self, mut txn: Txn, fault: &Fault) {
+        let Some(attempt) = txn.attempt.take() else { return };
+        let Some(mut entry) = txn.view().audit_entry(txn.caller(), attempt, Some(fault)) else {
+            return;
+        };
+        entry.started = txn.now();
+        if let Err(fault) = self.put_audit(&entry) {
+            tracing::error!(?fault, "a failed attempt cannot be written to the audit");
+        }
     }
 
     /// A number for an object that will be created later.
@@ -161,7 +238,7 @@ impl Tree {
     /// # Errors
     /// Failures of the store.
     pub fn new_object_id(&self) -> Result<ObjectId, Fault> {
-        unimplemented!()
+        self.inner.store.new_id(Counter::Object).map(ObjectId)
     }
 
     /// All that was committed is durable when this returns.
@@ -169,12 +246,31 @@ impl Tree {
     /// # Errors
     /// Failures of the store.
     pub fn sync(&self) -> Result<(), Fault> {
-        unimplemented!()
+        self.inner.store.sync()
     }
 
     /// The store below: blobs, feed and checkpoints are taken from it directly.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    /// The clock of the server.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// The secret key in use.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.inner.keys
+    }
+
+    /// Writes all audit entries that wait; called before the server ends.
+    pub fn flush_audit(&self) {
+        if let Some(writer) = self.inner.writer.get() {
+            writer.flush();
+        }
     }
 }

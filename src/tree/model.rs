@@ -10,7 +10,7 @@ use kompira_schema::types::TypeDef;
 use kompira_schema::value::Dict;
 
 use crate::auth::{Access, Acl, AclId};
-use crate::store::codec;
+use crate::store::{DERIVED, codec};
 
 pub use crate::store::codec::EntryKind;
 
@@ -66,8 +66,8 @@ pub(super) mod flag {
     pub(in crate::tree) const AS_FILE: u32 = 1 << 2;
     /// Holds attachments besides the one that is its file.
     pub(in crate::tree) const ATTACHMENTS: u32 = 1 << 3;
-    /// A jobflow or script that compiles.
-    pub(in crate::tree) const EXECUTABLE: u32 = 1 << 4;
+    /// A jobflow that compiles.
+    pub(in crate::tree) const RUNNABLE: u32 = 1 << 4;
 }
 
 /// The header of a node: what a listing needs.
@@ -109,16 +109,12 @@ pub struct Head {
     pub as_file: bool,
     /// Holds attachments besides the one that is its file.
     pub attachments: bool,
+    /// A job whose source compiles.
+    pub runnable: bool,
     pub(super) acl: AclId,
 }
 
 impl Head {
-    /// Whether owner and permissions are those of `other`.
-    #[must_use]
-    pub fn same_rights(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.acl == other.acl
-    }
-
     pub(super) fn new(id: ObjectId, row: codec::Head) -> Self {
         let has = |bit| row.flags & bit != 0;
         Self {
@@ -138,14 +134,49 @@ impl Head {
             demoted: has(flag::DEMOTED),
             as_file: has(flag::AS_FILE),
             attachments: has(flag::ATTACHMENTS),
+            runnable: has(flag::RUNNABLE),
             acl: AclId(row.acl),
             name: row.name,
         }
     }
 
+    const fn bits(&self) -> [(u32, bool); 5] {
+        [
+            (flag::FACTORY, self.factory),
+            (flag::DEMOTED, self.demoted),
+            (flag::AS_FILE, self.as_file),
+            (flag::ATTACHMENTS, self.attachments),
+            (flag::RUNNABLE, self.runnable),
+        ]
+    }
+
+    pub(super) fn row(&self) -> codec::Head {
+        codec::Head {
+            rev: self.rev,
+            parent: self.parent,
+            type_id: self.type_id,
+            owner: self.owner,
+            created: self.created,
+            updated: self.updated,
+            mtime: self.mtime,
+            ctime: self.ctime,
+            mode: self.mode,
+            node: self.node,
+            flags: self
+                .bits()
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .fold(0, |flags, (bit, _)| flags | bit),
+            content_size: self.content_size,
+            record_size: DERIVED,
+            acl: self.acl.0,
+            name: self.name.clone(),
+        }
+    }
+
     /// Whether it is an object for all faces.
     #[must_use]
-    pub fn is_object(&self) -> bool {
+    pub const fn is_object(&self) -> bool {
         self.type_id.0 != 0 && !self.demoted
     }
 }

@@ -1,48 +1,39 @@
 //! Changing the tree: everything one commit does.
 
+mod copy;
+mod create;
+mod delete;
+mod engine;
+mod fields;
+mod former;
+mod import;
+mod place;
+mod queue;
+mod record_audit;
+mod save;
+mod scratch;
+mod update;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Deref;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use kompira_schema::error::Fault;
-use kompira_schema::id::{ObjectId, ProcessId, Rev};
-use kompira_schema::path::Name;
-use kompira_schema::record::Record;
-use kompira_schema::tree::Caller;
-use kompira_schema::value::Value;
+use kompira_schema::id::{BlobHash, ObjectId};
+use kompira_schema::tree::{Caller, Interface};
+use kompira_schema::value::Ref;
+use serde::Serialize;
 
-use super::draft::{Draft, Patch};
-use super::model::Content;
-use kompira_schema::tree::NodeKind;
+use super::handle::Tree;
+use super::model::{Entry, EntryKind, Head};
 use super::view::View;
-use crate::store::Family;
+use crate::audit;
+use crate::auth::{Acl, AclId, rows};
+use crate::store::codec::pack;
+use crate::store::{Batch, Body, Changed, Counter, Dirent, Family, Place, What, keys};
 
-/// How a record is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ImportOptions {
-    /// Problems of single fields are warnings: the field is skipped.
-    pub lenient: bool,
-    /// The recorded owner counts.
-    pub owner: bool,
-    /// `updated` becomes now instead of the recorded time.
-    pub now_updated: bool,
-    /// The data of a Config is overwritten.
-    pub config_data: bool,
-    /// Factory objects may be changed.
-    pub restore: bool,
-}
-
-/// One commit in the making. Reads see its own writes (it derefs to [`View`]).
-pub struct Txn {
-    view: View,
-}
-
-impl Deref for Txn {
-    type Target = View;
-
-    fn deref(&self) -> &View {
-        &self.view
-    }
-}
+pub use import::ImportOptions;
 
 /// Which part of an Array or Dictionary of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,229 +46,303 @@ pub enum Element<'a> {
     Key(&'a str),
 }
 
-#[allow(clippy::missing_errors_doc)] // every method: the rules of docs/reference/tree.md
+/// One commit in the making. Reads see its own writes (it derefs to [`View`]).
+pub struct Txn {
+    view: View,
+    who: Caller,
+    origin: u64,
+    now: Timestamp,
+    expects: Vec<(Family, Vec<u8>)>,
+    childless: BTreeSet<ObjectId>,
+    moves: bool,
+    touches: BTreeSet<ObjectId>,
+    changes: Vec<Changed>,
+    blobs: BTreeMap<BlobHash, Bytes>,
+    /// Who holds which blob after this commit, where that changes.
+    holds: BTreeMap<(BlobHash, ObjectId), bool>,
+    /// What this commit replaces, for the history.
+    earlier: Vec<(ObjectId, crate::store::Head, Body)>,
+    earlier_entries: BTreeMap<(ObjectId, String), Dirent>,
+    /// Objects whose state before this commit is already in the history, or that had none.
+    kept: HashSet<ObjectId>,
+    pub(super) audits: Vec<audit::Entry>,
+    pub(super) attempt: Option<audit::Attempt>,
+    detail: serde_json::Map<String, serde_json::Value>,
+    /// What imports were forgiven.
+    warnings: Vec<kompira_schema::error::Problem>,
+}
+
+impl Deref for Txn {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
 impl Txn {
+    pub(super) fn new(tree: &Tree, who: &Caller) -> Self {
+        let view = tree.view();
+        let now = view.inner.clock.now();
+        Self {
+            view,
+            who: who.clone(),
+            origin: tree.origin,
+            now,
+            expects: Vec::new(),
+            childless: BTreeSet::new(),
+            moves: false,
+            touches: BTreeSet::new(),
+            changes: Vec::new(),
+            blobs: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            earlier: Vec::new(),
+            earlier_entries: BTreeMap::new(),
+            kept: HashSet::new(),
+            audits: Vec::new(),
+            attempt: None,
+            detail: serde_json::Map::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Who asks.
+    #[must_use]
     pub fn caller(&self) -> &Caller {
-        unimplemented!()
+        &self.who
     }
+
     /// The moment this commit is made.
+    #[must_use]
     pub fn now(&self) -> Timestamp {
-        unimplemented!()
-    }
-    /// Adds a detail to the audit entries of this commit.
-    pub fn audit_detail(&mut self, _key: &'static str, _value: impl Into<serde_json::Value>) {
-        unimplemented!()
+        self.now
     }
 
-    /// Creates an object.
-    pub fn create(
-        &mut self,
-        _parent: ObjectId,
-        _name: &Name,
-        _type_id: ObjectId,
-        _draft: Draft,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
-    }
-    /// Changes an object; with a base revision only if nobody changed it since.
-    pub fn update(&mut self, _id: ObjectId, _base: Option<Rev>, _patch: Patch) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Sets permission bits and time of the content: no update in the sense of the object model.
-    pub fn set_attr(
-        &mut self,
-        _id: ObjectId,
-        _mode: Option<u16>,
-        _mtime: Option<Timestamp>,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Replaces an attachment; `None` removes it.
-    pub fn set_attachment(
-        &mut self,
-        _id: ObjectId,
-        _field: &str,
-        _element: Element<'_>,
-        _file: Option<(&str, Content)>,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Changes the name in the same container; `suffix`: `Some(x)` changes the file suffix too.
-    pub fn rename(&mut self, _id: ObjectId, _name: &Name) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Moves into another container (or the same), perhaps under another name and suffix.
-    pub fn move_to(
-        &mut self,
-        _id: ObjectId,
-        _dest: ObjectId,
-        _name: Option<&Name>,
-        _suffix: Option<Option<&str>>,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Copies with all that is below.
-    pub fn copy(
-        &mut self,
-        _id: ObjectId,
-        _dest: ObjectId,
-        _name: Option<&Name>,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
-    }
-    /// Deletes with all that is below.
-    pub fn delete(&mut self, _id: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Deletes; a container only when it has no children (scratch counts).
-    pub fn delete_empty(&mut self, _id: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Swaps the places of two nodes.
-    pub fn exchange(&mut self, _a: ObjectId, _b: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Creates an object from an export record.
-    pub fn create_record(
-        &mut self,
-        _parent: ObjectId,
-        _name: &Name,
-        _record: &Record,
-        _draft: Draft,
-        _options: ImportOptions,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
-    }
-    /// Applies an export record to an object; a bare object may be retyped by it.
-    pub fn apply_record(
-        &mut self,
-        _id: ObjectId,
-        _base: Option<Rev>,
-        _record: &Record,
-        _options: ImportOptions,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Gives a bare object another type by the creation rule: content goes to the new
-    /// representative field, name and history stay.
-    pub fn retype(
-        &mut self,
-        _id: ObjectId,
-        _type_id: ObjectId,
-        _content: Content,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Resets the record to what making the same file anew would give, and makes the object bare.
-    pub fn reset_record(&mut self, _id: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
+    /// Whether the caller may do everything.
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        self.view.privileged(self.who.user)
     }
 
-    /// Creates a scratch node in a container or scratch directory.
-    pub fn scratch_create(
-        &mut self,
-        _parent: ObjectId,
-        _name: &str,
-        _node: NodeKind,
-        _id: Option<ObjectId>,
-        _mode: u16,
-        _content: Content,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
-    }
-    /// Replaces the content of a scratch file.
-    pub fn scratch_write(
-        &mut self,
-        _id: ObjectId,
-        _base: Option<Rev>,
-        _content: Content,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Renames a scratch node to a scratch name; a target that exists is replaced.
-    pub fn scratch_rename(
-        &mut self,
-        _id: ObjectId,
-        _dest: ObjectId,
-        _name: &str,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Deletes a scratch node; a directory only when it is empty.
-    pub fn scratch_delete(&mut self, _id: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// The node `from` vanishes and its content becomes that of `target`, which keeps identity.
-    pub fn replace(&mut self, _from: ObjectId, _target: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// An object's file is renamed to a scratch name: it is no object any more, but is remembered.
-    pub fn object_to_scratch(
-        &mut self,
-        _id: ObjectId,
-        _dest: ObjectId,
-        _name: &str,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// A remembered object comes back at its old name with new content; the scratch file it was
-    /// becomes a plain copy under a new number, which is returned.
-    pub fn readopt(
-        &mut self,
-        _id: ObjectId,
-        _suffix: Option<&str>,
-        _content: Content,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
-    }
-    /// A scratch file becomes an object (a new number, which is returned).
-    pub fn scratch_to_object(
-        &mut self,
-        _id: ObjectId,
-        _dest: ObjectId,
-        _name: &Name,
-        _type_id: ObjectId,
-        _draft: Draft,
-    ) -> Result<ObjectId, Fault> {
-        unimplemented!()
+    pub(super) fn view(&self) -> &View {
+        &self.view
     }
 
-    /// Appends to a channel's queue: the new message's number.
-    pub fn queue_push(&mut self, _channel: ObjectId, _message: &Value) -> Result<u64, Fault> {
-        unimplemented!()
-    }
-    /// Takes the message at a position (negative: from the end).
-    pub fn queue_pop(&mut self, _channel: ObjectId, _index: i64) -> Result<(u64, Value), Fault> {
-        unimplemented!()
-    }
-    /// Removes messages by number.
-    pub fn queue_delete(&mut self, _channel: ObjectId, _ids: &[u64]) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Empties the queue.
-    pub fn queue_clear(&mut self, _channel: ObjectId) -> Result<(), Fault> {
-        unimplemented!()
+    /// Acts as another caller from here on: for rules that say as whom something is done.
+    pub(super) fn as_caller<T>(
+        &mut self,
+        who: Caller,
+        run: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let before = std::mem::replace(&mut self.who, who);
+        let done = run(self);
+        self.who = before;
+        done
     }
 
-    /// Reads a row of the engine as this commit would leave it.
-    pub fn raw_get(&self, _family: Family, _key: &[u8]) -> Result<Option<bytes::Bytes>, Fault> {
-        unimplemented!()
+    /// Whether this commit writes nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.view.reads.is_dirty() && self.touches.is_empty() && self.changes.is_empty()
     }
-    /// Writes a row of the engine (process, frame, console, journal, timer, effect).
-    pub fn raw_put(&mut self, _family: Family, _key: &[u8], _value: Vec<u8>) {
-        unimplemented!()
+
+    /// The batch for the committer.
+    pub(super) fn into_batch(mut self) -> Result<Batch, Fault> {
+        self.close_audit();
+        let snapshot = self.view.snapshot().clone();
+        let mut batch = self.view.inner.store.batch(&snapshot);
+        for (family, key) in &self.expects {
+            batch.expect(*family, key);
+        }
+        for &parent in &self.childless {
+            batch.expect_children(parent);
+        }
+        if self.moves {
+            batch.serialise("move");
+        }
+        for (hash, bytes) in std::mem::take(&mut self.blobs) {
+            let kept = self.holds.iter().any(|((held, _), holds)| *held == hash && *holds);
+            if kept {
+                batch.put_blob(&bytes)?;
+            }
+        }
+        for (id, head, body) in std::mem::take(&mut self.earlier) {
+            batch.keep_body(id, &head, &body)?;
+        }
+        for ((parent, name), entry) in std::mem::take(&mut self.earlier_entries) {
+            batch.keep_entry(parent, &name, &entry);
+        }
+        for ((hash, id), holds) in std::mem::take(&mut self.holds) {
+            if holds {
+                batch.hold_blob(hash, id, kompira_schema::id::Rev(0));
+            } else {
+                batch.release_blob(hash, id, kompira_schema::id::Rev(0));
+            }
+        }
+        for (family, key, row) in self.view.reads.take_own() {
+            match (row.value, row.stamp) {
+                (None, _) => batch.delete(family, key),
+                (Some(value), None) => batch.put(family, key, value),
+                (Some(value), Some(at)) => batch.put_stamped(family, key, value, at),
+            }
+        }
+        for container in std::mem::take(&mut self.touches) {
+            batch.touch(container, self.now);
+        }
+        for changed in std::mem::take(&mut self.changes) {
+            batch.changed(changed);
+        }
+        if self.origin != 0 {
+            batch.origin(self.origin);
+        }
+        batch.by(self.who.user);
+        batch.at(self.now);
+        Ok(batch)
     }
-    /// Deletes a row of the engine.
-    pub fn raw_delete(&mut self, _family: Family, _key: &[u8]) {
-        unimplemented!()
+
+    // --- rows ---------------------------------------------------------------------------------
+
+    fn expect(&mut self, family: Family, key: impl Into<Vec<u8>>) {
+        self.expects.push((family, key.into()));
     }
-    /// The commit fails with a conflict (and runs again) if the row was written meanwhile.
-    pub fn raw_expect(&mut self, _family: Family, _key: &[u8]) {
-        unimplemented!()
+
+    fn expect_head(&mut self, id: ObjectId) {
+        self.expect(Family::Head, keys::object(id));
     }
-    /// Tells the feed that a process changed.
-    pub fn process_changed(&mut self, _process: ProcessId) {
-        unimplemented!()
+
+    fn put(&mut self, family: Family, key: impl Into<Vec<u8>>, value: Vec<u8>) {
+        self.view.reads.put(family, key.into(), value, None);
+    }
+
+    fn put_packed<T: Serialize>(
+        &mut self,
+        family: Family,
+        key: impl Into<Vec<u8>>,
+        row: &T,
+    ) -> Result<(), Fault> {
+        let key = key.into();
+        let value = pack(family, &key, row)?;
+        self.put(family, key, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, family: Family, key: impl Into<Vec<u8>>) {
+        self.view.reads.delete(family, key.into());
+    }
+
+    fn put_head(&mut self, head: &Head) {
+        let stamp = Some(crate::store::Head::REV_OFFSET);
+        let value = head.row().encode();
+        self.view.reads.put(Family::Head, keys::object(head.id).into(), value, stamp);
+    }
+
+    /// Writes a header that keeps its revision: times or mode bits alone changed.
+    fn put_head_quietly(&mut self, head: &Head) {
+        let key = keys::object(head.id);
+        let stamp = self.view.reads.own(Family::Head, &key).and_then(|own| own.stamp);
+        self.view.reads.put(Family::Head, key.into(), head.row().encode(), stamp);
+    }
+
+    fn put_body(&mut self, id: ObjectId, body: &Body) -> Result<(), Fault> {
+        self.put_packed(Family::Body, keys::object(id), body)
+    }
+
+    /// Sets a directory entry and touches the container.
+    fn put_entry(&mut self, parent: ObjectId, entry: &Entry) -> Result<(), Fault> {
+        self.expect(Family::Dirent, keys::dirent(parent, &entry.name));
+        self.keep_entry(parent, &entry.name)?;
+        let row = Dirent {
+            since: kompira_schema::id::Rev(0),
+            child: entry.id,
+            type_id: entry.type_id,
+            kind: entry.kind,
+            node: entry.node,
+            container: entry.container,
+            suffix: entry.suffix.clone().unwrap_or_default(),
+        };
+        let key = keys::dirent(parent, &entry.name);
+        let stamp = Some(Dirent::SINCE_OFFSET);
+        self.view.reads.put(Family::Dirent, key, row.encode(), stamp);
+        self.touches.insert(parent);
+        Ok(())
+    }
+
+    /// Removes a directory entry and touches the container.
+    fn remove_entry(&mut self, parent: ObjectId, name: &str) -> Result<(), Fault> {
+        self.expect(Family::Dirent, keys::dirent(parent, name));
+        self.keep_entry(parent, name)?;
+        self.remove(Family::Dirent, keys::dirent(parent, name));
+        self.touches.insert(parent);
+        Ok(())
+    }
+
+    /// Stores a permission set, if it is new, and names it.
+    fn intern(&mut self, acl: Acl) -> Result<AclId, Fault> {
+        let acl = acl.normalised();
+        let id = acl.id();
+        if id != AclId::EMPTY {
+            let key = rows::acl(id);
+            if self.view.reads.get(Family::Auth, &key)?.is_none() {
+                self.put(Family::Auth, key, acl.encode());
+            }
+        }
+        Ok(id)
+    }
+
+    // --- the feed -----------------------------------------------------------------------------
+
+    fn tell(&mut self, id: ObjectId, what: What, place: Option<Place>, old: Option<Place>) {
+        self.changes.push(Changed { subject: Ref::Object(id), what, place, old });
+    }
+
+    /// Tells the feed of a change that leaves the node in its place.
+    fn tell_at(&mut self, head: &Head, what: What) -> Result<(), Fault> {
+        let entry = self.view.entry_of(head)?;
+        let place = entry.map(|entry| place_of(head.parent, &entry));
+        self.tell(head.id, what, place, None);
+        Ok(())
+    }
+
+    pub(super) fn tell_principal(&mut self, changed: Changed) {
+        self.changes.push(changed);
+    }
+
+    /// Users or groups are others from here on: who read them before reads them again.
+    pub(super) fn principals_changed(&mut self) {
+        self.view.reads.put(Family::Auth, rows::VERSION.to_vec(), vec![0; 8], Some(0));
+        self.view.principals = std::sync::OnceLock::new();
+    }
+
+    pub(super) fn store_id(&self, counter: Counter) -> Result<u64, Fault> {
+        self.view.inner.store.new_id(counter)
+    }
+
+    /// Whether this caller's work is written to the audit.
+    fn audited(&self) -> bool {
+        self.who.interface != Interface::Engine
+    }
+}
+
+/// The place of an entry, for the feed.
+fn place_of(parent: ObjectId, entry: &Entry) -> Place {
+    Place {
+        parent,
+        name: entry.name.clone(),
+        suffix: entry.suffix.clone().unwrap_or_default(),
+        kind: entry.kind,
+        container: entry.container,
+    }
+}
+
+/// The entry of an object or scratch node with this header.
+fn entry_for(head: &Head, kind: EntryKind, container: bool, suffix: Option<String>) -> Entry {
+    Entry {
+        name: head.name.clone(),
+        id: head.id,
+        type_id: if kind == EntryKind::Scratch { ObjectId(0) } else { head.type_id },
+        suffix,
+        kind,
+        container,
+        node: head.node,
+        since: head.rev,
     }
 }

@@ -56,7 +56,12 @@ impl View {
             path: self.path_text(&head),
             def: self.type_def(head.type_id)?,
             type_path: self.type_path(head.type_id),
-            display_name: body.display_name.clone(),
+            // An empty one is the name, so that a rename need not write the body.
+            display_name: if body.display_name.is_empty() {
+                head.name.clone()
+            } else {
+                body.display_name.clone()
+            },
             description: body.description.clone(),
             acl: self.acl(head.acl)?,
             access,

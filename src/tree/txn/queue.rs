@@ -1,0 +1,259 @@
+//! Message queues of channels (rule: `tree/channels`).
+//!
+//! Family `queue`: channel and 0 → counters; channel and message number → the message.
+
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::ObjectId;
+use kompira_schema::limits::{QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use kompira_schema::message;
+use kompira_schema::value::Value;
+use serde::{Deserialize, Serialize};
+
+use super::Txn;
+use crate::audit::{Class, Verb};
+use crate::store::codec::unpack;
+use crate::store::{Direction, Family, KeyRange, StoreError, What, keys};
+use crate::tree::view::View;
+
+/// The state of one queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tree) struct Queue {
+    /// The last message number given; never reused.
+    last: u64,
+    /// Messages waiting.
+    pub(in crate::tree) count: u64,
+    /// Bytes of the messages waiting.
+    bytes: u64,
+}
+
+impl View {
+    pub(in crate::tree) fn queue(&self, channel: ObjectId) -> Result<Queue, Fault> {
+        let key = keys::numbers(channel.0, 0);
+        match self.reads.get(Family::Queue, &key)? {
+            None => Ok(Queue::default()),
+            Some(bytes) => Ok(unpack(Family::Queue, &key, &bytes)?),
+        }
+    }
+
+    /// Messages waiting in a channel, at most `limit`, oldest first; the caller needs read.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn queue_messages(
+        &self,
+        who: &kompira_schema::tree::Caller,
+        channel: ObjectId,
+        limit: usize,
+    ) -> Result<Vec<(u64, Value)>, Fault> {
+        self.need(who, channel, |access| access.read, "read")?;
+        self.messages(channel, limit)
+    }
+
+    pub(in crate::tree) fn messages(
+        &self,
+        channel: ObjectId,
+        limit: usize,
+    ) -> Result<Vec<(u64, Value)>, Fault> {
+        let mut found = Vec::new();
+        self.each_message(channel, Direction::Forward, |number, key, row| {
+            if found.len() < limit {
+                found.push((number, unpack(Family::Queue, key, row)?));
+            }
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
+    }
+
+    /// The message at a position (negative: from the end).
+    ///
+    /// # Errors
+    /// [`Kind::NoMessage`]; [`Kind::Denied`] without read.
+    pub fn queue_peek(
+        &self,
+        who: &kompira_schema::tree::Caller,
+        channel: ObjectId,
+        index: i64,
+    ) -> Result<(u64, Value), Fault> {
+        self.need(who, channel, |access| access.read, "read")?;
+        self.message_at(channel, index).map(|(number, value, _)| (number, value))
+    }
+
+    fn message_at(&self, channel: ObjectId, index: i64) -> Result<(u64, Value, u64), Fault> {
+        let (direction, mut skip) = if index < 0 {
+            (Direction::Reverse, index.unsigned_abs() - 1)
+        } else {
+            (Direction::Forward, index.unsigned_abs())
+        };
+        let mut found = None;
+        self.each_message(channel, direction, |number, key, row| {
+            if skip == 0 {
+                found = Some((number, unpack(Family::Queue, key, row)?, row.len() as u64));
+                return Ok(false);
+            }
+            skip -= 1;
+            Ok(true)
+        })?;
+        found.ok_or_else(no_message)
+    }
+
+    fn each_message(
+        &self,
+        channel: ObjectId,
+        direction: Direction,
+        mut visit: impl FnMut(u64, &[u8], &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), Fault> {
+        let first = keys::numbers(channel.0, 1);
+        let range = KeyRange::half_open(&first, &keys::number(channel.0 + 1));
+        let mut failed = Ok(());
+        self.reads.scan(Family::Queue, &range, direction, &mut |key, row| {
+            let number = key.get(8..).and_then(keys::split_u64).map_or(0, |(number, _)| number);
+            match visit(number, key, row) {
+                Ok(true) => std::ops::ControlFlow::Continue(()),
+                Ok(false) => std::ops::ControlFlow::Break(()),
+                Err(error) => {
+                    failed = Err(error);
+                    std::ops::ControlFlow::Break(())
+                }
+            }
+        })?;
+        Ok(failed?)
+    }
+}
+
+impl Txn {
+    /// Appends to a channel's queue and answers the message's number; the caller needs write.
+    ///
+    /// # Errors
+    /// [`Kind::TooMany`] when the queue is full, [`Kind::Denied`].
+    pub fn queue_push(&mut self, channel: ObjectId, message: &Value) -> Result<u64, Fault> {
+        self.trying(Class::Object, Verb::Send, |view| view.audit_target(channel));
+        self.view.need(&self.who, channel, |access| access.write, "write")?;
+        let number = self.push(channel, message)?;
+        self.tried();
+        Ok(number)
+    }
+
+    pub(in crate::tree) fn push(
+        &mut self,
+        channel: ObjectId,
+        message: &Value,
+    ) -> Result<u64, Fault> {
+        let mut queue = self.open_queue(channel)?;
+        queue.last += 1;
+        let key = keys::numbers(channel.0, queue.last);
+        self.put_packed(Family::Queue, key.as_slice(), message)?;
+        let stored = self.view.reads.own(Family::Queue, &key);
+        let size = stored.and_then(|own| own.value.as_ref()).map_or(0, bytes::Bytes::len) as u64;
+        queue.count += 1;
+        queue.bytes += size;
+        if queue.count > QUEUE_MESSAGES_MAX as u64 || queue.bytes > QUEUE_BYTES_MAX as u64 {
+            let told = message!("channel.full", max = QUEUE_MESSAGES_MAX);
+            return Err(Fault::new(Kind::TooMany, told));
+        }
+        self.close_queue(channel, queue)?;
+        Ok(queue.last)
+    }
+
+    /// Takes the message at a position (negative: from the end); the caller needs read and write.
+    ///
+    /// # Errors
+    /// [`Kind::NoMessage`], [`Kind::Denied`].
+    pub fn queue_pop(&mut self, channel: ObjectId, index: i64) -> Result<(u64, Value), Fault> {
+        self.trying(Class::Object, Verb::Recv, |view| view.audit_target(channel));
+        self.view.need(&self.who, channel, |access| access.read && access.write, "read+write")?;
+        let mut queue = self.open_queue(channel)?;
+        let (number, value, size) = self.view.message_at(channel, index)?;
+        self.remove(Family::Queue, keys::numbers(channel.0, number));
+        queue.count = queue.count.saturating_sub(1);
+        queue.bytes = queue.bytes.saturating_sub(size);
+        self.close_queue(channel, queue)?;
+        self.tried();
+        Ok((number, value))
+    }
+
+    /// Removes messages by number; the caller needs write.
+    ///
+    /// # Errors
+    /// [`Kind::NoMessage`] if one is not there: then none is removed.
+    pub fn queue_delete(&mut self, channel: ObjectId, ids: &[u64]) -> Result<(), Fault> {
+        self.trying(Class::Object, Verb::Clear, |view| view.audit_target(channel));
+        self.view.need(&self.who, channel, |access| access.write, "write")?;
+        let mut queue = self.open_queue(channel)?;
+        for &number in ids {
+            let key = keys::numbers(channel.0, number);
+            let row = self.view.reads.get(Family::Queue, &key)?.filter(|_| number != 0);
+            let row = row.ok_or_else(no_message)?;
+            queue.count = queue.count.saturating_sub(1);
+            queue.bytes = queue.bytes.saturating_sub(row.len() as u64);
+            self.remove(Family::Queue, key);
+        }
+        self.close_queue(channel, queue)?;
+        self.tried();
+        Ok(())
+    }
+
+    /// Empties the queue; the caller needs write.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn queue_clear(&mut self, channel: ObjectId) -> Result<(), Fault> {
+        self.trying(Class::Object, Verb::Clear, |view| view.audit_target(channel));
+        self.view.need(&self.who, channel, |access| access.write, "write")?;
+        self.clear(channel)?;
+        self.tried();
+        Ok(())
+    }
+
+    fn clear(&mut self, channel: ObjectId) -> Result<(), Fault> {
+        let queue = self.open_queue(channel)?;
+        let mut numbers = Vec::new();
+        self.view.each_message(channel, Direction::Forward, |number, _, _| {
+            numbers.push(number);
+            Ok(true)
+        })?;
+        for number in numbers {
+            self.remove(Family::Queue, keys::numbers(channel.0, number));
+        }
+        self.close_queue(channel, Queue { count: 0, bytes: 0, ..queue })
+    }
+
+    /// Removes the queue with its channel.
+    pub(in crate::tree) fn drop_queue(&mut self, channel: ObjectId) -> Result<(), Fault> {
+        self.clear(channel)?;
+        self.remove(Family::Queue, keys::numbers(channel.0, 0));
+        Ok(())
+    }
+
+    /// Copies the messages of a channel that was copied.
+    pub(in crate::tree) fn copy_queue(
+        &mut self,
+        from: ObjectId,
+        to: ObjectId,
+    ) -> Result<(), Fault> {
+        for (_, message) in self.view.messages(from, QUEUE_MESSAGES_MAX)? {
+            self.push(to, &message)?;
+        }
+        Ok(())
+    }
+
+    fn open_queue(&mut self, channel: ObjectId) -> Result<Queue, Fault> {
+        if self.view.builtin("Channel") != Some(self.view.object_head(channel)?.type_id)
+            && self.view.builtin("MailChannel") != Some(self.view.object_head(channel)?.type_id)
+        {
+            return Err(Fault::new(Kind::NoMethod, message!("channel.no_channel")));
+        }
+        self.expect_head(channel);
+        self.expect(Family::Queue, keys::numbers(channel.0, 0));
+        self.view.queue(channel)
+    }
+
+    fn close_queue(&mut self, channel: ObjectId, queue: Queue) -> Result<(), Fault> {
+        self.put_packed(Family::Queue, keys::numbers(channel.0, 0), &queue)?;
+        let head = self.view.head(channel)?;
+        self.tell_at(&head, What::Record)
+    }
+}
+
+fn no_message() -> Fault {
+    Fault::new(Kind::NoMessage, message!("channel.no_message"))
+}
