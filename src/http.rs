@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod answer;
 mod filter;
+mod group;
 pub mod health;
 mod identity;
 pub mod lenient;
@@ -19,6 +20,7 @@ mod route;
 pub mod server;
 mod service;
 pub mod target;
+mod user;
 pub mod value;
 
 use std::sync::Arc;

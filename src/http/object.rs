@@ -25,6 +25,7 @@ use crate::tree::View;
 pub(super) use execute::{engine, flag, monitoring};
 pub(super) use list::paged;
 pub(super) use render::Want;
+pub(super) use write::{escape, finish};
 
 /// Verbs of an object that has children.
 const OF_CONTAINER: &[Method] =

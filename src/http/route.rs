@@ -21,7 +21,7 @@ use super::answer::{self, CLIENT_HEADER, Failure};
 use super::identity::{self, Peer};
 use super::query::Query;
 use super::target::Target;
-use super::{Service, health, lenient, object, page, process, service};
+use super::{Service, group, health, lenient, object, page, process, service, user};
 use crate::base::log;
 
 /// One request, understood and authenticated.
@@ -195,6 +195,16 @@ async fn route(ask: &Arc<Ask>, body: Body) -> Answer {
         ["process"] => process::collection(ask).await,
         ["process", member] => match number(member) {
             Some(id) => process::member(ask, kompira_schema::id::ProcessId(id), body).await,
+            None => Err(nothing()),
+        },
+        ["config", "user"] => user::collection(ask, body).await,
+        ["config", "user", member] => match number(member) {
+            Some(id) => user::member(ask, kompira_schema::id::UserId(id), body).await,
+            None => Err(nothing()),
+        },
+        ["config", "group"] => group::collection(ask, body).await,
+        ["config", "group", member] => match number(member) {
+            Some(id) => group::member(ask, kompira_schema::id::GroupId(id), body).await,
             None => Err(nothing()),
         },
         _ => object::handle(ask, body).await,

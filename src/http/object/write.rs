@@ -266,7 +266,7 @@ fn answer_with(ask: &Ask, id: ObjectId, status: StatusCode) -> Answer {
 }
 
 /// Takes a failure that only HTTP can word out of a transaction.
-pub(super) fn escape(refused: &mut Option<Failure>, failure: Failure) -> Fault {
+pub(in crate::http) fn escape(refused: &mut Option<Failure>, failure: Failure) -> Fault {
     if let Failure::Fault(fault) = failure {
         return fault;
     }
@@ -275,7 +275,7 @@ pub(super) fn escape(refused: &mut Option<Failure>, failure: Failure) -> Fault {
 }
 
 /// Gives it back after the transaction.
-pub(super) fn finish<T>(done: Result<T, Fault>, refused: Option<Failure>) -> Result<T, Failure> {
+pub(in crate::http) fn finish<T>(done: Result<T, Fault>, refused: Option<Failure>) -> Result<T, Failure> {
     match (done, refused) {
         (Ok(done), _) => Ok(done),
         (Err(_), Some(failure)) => Err(failure),
