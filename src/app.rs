@@ -3,6 +3,7 @@
 //! Order: store (it holds the lock on the directory), keys, tree, engine, sockets, HTTP, mounts;
 //! the end goes backwards.
 
+mod compiler;
 mod notice;
 mod open;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
+use kompira_schema::catalogue::Lang;
 use kompira_schema::error::{Fault, Kind};
 
 use crate::base::clock::{Clock, System};
@@ -54,6 +56,8 @@ pub struct Start {
     pub pool_size: usize,
     /// Zone of the server.
     pub zone: TimeZone,
+    /// Language of texts that are stored.
+    pub lang: Lang,
     /// Directory of the audit log.
     pub log: PathBuf,
     /// What runs, for lock and audit.
@@ -78,6 +82,7 @@ impl Start {
             max_upload: UPLOAD_BYTES_MAX,
             pool_size: crate::remote::Manager::POOL,
             zone: TimeZone::system(),
+            lang: Lang::En,
             log: data.join("log"),
             program: program(),
         }
@@ -99,6 +104,11 @@ impl Start {
             zone: match config.text("locale", "timezone") {
                 "auto" => TimeZone::system(),
                 name => TimeZone::get(name).unwrap_or_else(|_| TimeZone::system()),
+            },
+            lang: if config.text("locale", "language").eq_ignore_ascii_case("ja") {
+                Lang::Ja
+            } else {
+                Lang::En
             },
             log: config.path("logging", "logdir").unwrap_or_else(|| data.join("log")),
             ..Self::private(data, Mode::Full)

@@ -4,8 +4,10 @@
 //! 3 not permitted, 4 server unreachable; `run` exits as its process did
 //! (rule: operations/exit-codes).
 
+mod check;
 mod client;
 mod completion;
+mod explain;
 mod names;
 mod process;
 mod run;
@@ -14,6 +16,7 @@ mod status;
 mod talk;
 mod token;
 mod trouble;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,8 +72,18 @@ enum Command {
     Process(process::Process),
     /// Make and revoke API tokens
     Token(token::Token),
+    /// List, make, change and delete users
+    User(user::User),
+    /// List, make and delete groups
+    Group(user::Group),
+    /// Find what is wrong with jobflow sources
+    Check(check::Check),
+    /// Set jobflow sources anew: blanks and indentation
+    Fmt(check::Fmt),
     /// Tell whether the server runs and what it serves
     Status(status::Status),
+    /// Explain the code of a failure
+    Explain(explain::Explain),
     /// Print the completions of a shell
     Completion(completion::Completion),
 }
@@ -97,6 +110,11 @@ pub fn main() -> ExitCode {
         Command::Process(command) => with_runtime(command.main(&cli.globals)),
         Command::Token(command) => with_runtime(command.main(&cli.globals)),
         Command::Status(command) => with_runtime(command.main(&cli.globals)),
+        Command::User(command) => with_runtime(command.main(&cli.globals)),
+        Command::Group(command) => with_runtime(command.main(&cli.globals)),
+        Command::Check(command) => command.main(),
+        Command::Fmt(command) => command.main(),
+        Command::Explain(command) => command.main(),
         Command::Completion(command) => command.main(&mut Cli::command()),
     };
     match done {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
+use super::compiler::Jobflows;
 use super::{Mode, Start};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
@@ -35,6 +36,7 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
     let os_user = os_user();
     let audit = start.log.join(format!("audit-{os_user}.log"));
     let options = tree::Options {
+        compiler: Arc::new(Jobflows { lang: start.lang }),
         initial_password: start.initial_password.clone(),
         zone: start.zone.clone(),
         audit: Some(Arc::new(FileSink::new(audit))),

@@ -45,6 +45,27 @@ pub(super) fn confirm(question: &str) -> bool {
         && matches!(line.trim().to_lowercase().as_str(), "y" | "yes" | "はい")
 }
 
+/// Asks for a line without showing what is typed.
+pub(super) fn secret(question: &str) -> Result<String, super::trouble::Trouble> {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    let failed = |error: nix::errno::Errno| super::trouble::Trouble::failed(error.to_string());
+    let stdin = std::io::stdin();
+    let before = tcgetattr(&stdin).map_err(failed)?;
+    let mut silent = before.clone();
+    silent.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&stdin, SetArg::TCSAFLUSH, &silent).map_err(failed)?;
+    let mut err = std::io::stderr();
+    let _ = write!(err, "{question}");
+    let _ = err.flush();
+    let mut line = String::new();
+    let read = stdin.read_line(&mut line);
+    let restored = tcsetattr(&stdin, SetArg::TCSAFLUSH, &before);
+    let _ = writeln!(err);
+    read?;
+    restored.map_err(failed)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// Makes text of a server safe for a terminal: control characters other than line ends and tabs
 /// are shown, not obeyed (rule: operations/terminal).
 pub(super) fn printable(text: &str) -> String {
