@@ -195,6 +195,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let shutdown = Shutdown::new();
     let service = Service::new(Parts {
         tree: opened.tree.clone(),
+        keys: opened.keys,
         engine: opened.engine,
         clock: Arc::clone(&clock),
         shutdown: shutdown.clone(),

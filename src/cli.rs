@@ -15,6 +15,7 @@ mod serve;
 mod status;
 mod talk;
 mod token;
+mod transfer;
 mod trouble;
 mod user;
 
@@ -76,6 +77,10 @@ enum Command {
     User(user::User),
     /// List, make and delete groups
     Group(user::Group),
+    /// Write objects as a tree of files
+    ExportDir(transfer::ExportDir),
+    /// Read a tree of files as objects
+    ImportDir(transfer::ImportDir),
     /// Find what is wrong with jobflow sources
     Check(check::Check),
     /// Set jobflow sources anew: blanks and indentation
@@ -112,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Status(command) => with_runtime(command.main(&cli.globals)),
         Command::User(command) => with_runtime(command.main(&cli.globals)),
         Command::Group(command) => with_runtime(command.main(&cli.globals)),
+        Command::ExportDir(command) => with_runtime(command.main(&cli.globals)),
+        Command::ImportDir(command) => with_runtime(command.main(&cli.globals)),
         Command::Check(command) => command.main(),
         Command::Fmt(command) => command.main(),
         Command::Explain(command) => command.main(),

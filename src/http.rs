@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::base::clock::Clock;
 use crate::base::shutdown::Shutdown;
 use crate::engine::Engine;
+use crate::secrets::Keys;
 use crate::tree::Tree;
 
 pub use identity::{EXEC_HEADER, Peer};
@@ -43,6 +44,8 @@ pub struct Service(Arc<Parts>);
 pub struct Parts {
     /// The tree.
     pub tree: Tree,
+    /// The key of the store: exports and imports carry passwords.
+    pub keys: Arc<Keys>,
     /// Runs jobflows; absent while only the tree is served (`token create` without a server).
     pub engine: Option<Engine>,
     /// Time.

@@ -42,7 +42,7 @@ mod tests {
         let broken = compiler.compile("print('a')\n-> print('\n");
         assert!(!broken.executable);
         assert!(!broken.errors.is_empty());
-        let fine = compiler.compile("|host, count = 3|\nprint(host)\n");
+        let fine = compiler.compile("|host|\n|count = 3|\nprint(host)\n");
         assert_eq!(fine.parameters.get("host"), Some(&Value::Null));
         assert_eq!(fine.parameters.get("count"), Some(&Value::from("3")));
         assert!(fine.errors.is_empty());

@@ -20,6 +20,7 @@ const KEY_FILE: &str = ".secret_key";
 
 pub(super) struct Opened {
     pub(super) tree: Tree,
+    pub(super) keys: Arc<Keys>,
     pub(super) engine: Option<Engine>,
     pub(super) initial_password: Option<String>,
 }
@@ -45,12 +46,12 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
         os_user,
         ..tree::Options::default()
     };
-    let (tree, initial_password) = Tree::new(store, keys, clock, options)?;
+    let (tree, initial_password) = Tree::new(store, Arc::clone(&keys), clock, options)?;
     let engine = match start.mode {
         Mode::Full => None,
         Mode::Tree => None,
     };
-    Ok(Opened { tree, engine, initial_password })
+    Ok(Opened { tree, keys, engine, initial_password })
 }
 
 /// The key of the directory; a new store gets a new one.

@@ -1,8 +1,10 @@
 //! `/-/…`: what commands and operators need besides objects.
 
 mod console;
+mod lines;
 mod status;
 mod token;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let taken = match parts.as_slice() {
         ["status"] | ["console", _] => GET,
-        ["token"] | ["token", "revoke"] => POST,
+        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] => POST,
         _ => return Err(nothing()),
     };
     if let Some(options) = verbs(ask, taken)? {
@@ -35,6 +37,8 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
             let body = ask.body(body).await?;
             ask.blocking(move |ask| token::handle(ask, body, revoke)).await
         }
+        ["export-dir"] => transfer::export(ask, ask.body(body).await?),
+        ["import-dir"] => transfer::import(ask, ask.body(body).await?),
         _ => Err(nothing()),
     }
 }
