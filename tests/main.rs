@@ -5,3 +5,4 @@ mod http;
 mod lang;
 mod remote;
 mod support;
+mod vm;

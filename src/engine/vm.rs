@@ -19,6 +19,7 @@ mod outside;
 pub mod raise;
 pub mod request;
 mod run;
+pub mod sandbox;
 mod save;
 mod similar;
 pub mod text;

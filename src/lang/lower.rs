@@ -191,7 +191,10 @@ impl Lower<'_> {
             self.program.parameters.push(Parameter {
                 name: Arc::clone(&parameter.name.name),
                 has_default: parameter.default.is_some(),
-                default: parameter.default.as_ref().map(|default| default.span.text(self.source).into()),
+                default: parameter
+                    .default
+                    .as_ref()
+                    .map(|default| default.span.text(self.source).into()),
             });
         }
         Ok(())
@@ -319,9 +322,15 @@ impl Lower<'_> {
 
     /// The control variables visible here, as a number of [`Program::controls`].
     fn control_set(&mut self) -> Lowered<u16> {
-        let is_control = |name: &str| name.len() > 4 && name.starts_with("__") && name.ends_with("__");
+        let is_control =
+            |name: &str| name.len() > 4 && name.starts_with("__") && name.ends_with("__");
         let mut set: Vec<(Arc<str>, u16)> = Vec::new();
-        let visible = self.blocks.iter().rev().map(|(name, register)| (name, register)).chain(self.scope.iter());
+        let visible = self
+            .blocks
+            .iter()
+            .rev()
+            .map(|(name, register)| (name, register))
+            .chain(self.scope.iter());
         for (name, register) in visible {
             if is_control(name) && !set.iter().any(|(held, _)| held == name) {
                 set.push((Arc::clone(name), *register));

@@ -124,7 +124,8 @@ impl Pattern {
             PatternKind::Glob => glob(&self.text, subject, self.ignore_case),
             PatternKind::Regex => {
                 let regex = self.compiled()?;
-                let captures = regex.captures(subject).map_err(|error| reason(&error.to_string()))?;
+                let captures =
+                    regex.captures(subject).map_err(|error| reason(&error.to_string()))?;
                 return Ok(captures.map_or(Match::No, |captures| {
                     let whole = captures.get(0).map_or((0, 0), |span| (span.start(), span.end()));
                     let groups = (1..captures.len())
@@ -148,7 +149,9 @@ impl Pattern {
     /// As [`Pattern::find`].
     pub fn fits(&self, subject: &str) -> Result<bool, String> {
         match self.kind {
-            PatternKind::Regex => self.compiled()?.is_match(subject).map_err(|error| reason(&error.to_string())),
+            PatternKind::Regex => {
+                self.compiled()?.is_match(subject).map_err(|error| reason(&error.to_string()))
+            }
             PatternKind::Glob | PatternKind::Exact => Ok(self.find(subject)? != Match::No),
         }
     }
@@ -217,7 +220,11 @@ fn fold(char: char) -> char {
 }
 
 fn equal(pattern: &str, subject: &str, ignore_case: bool) -> bool {
-    if ignore_case { pattern.chars().map(fold).eq(subject.chars().map(fold)) } else { pattern == subject }
+    if ignore_case {
+        pattern.chars().map(fold).eq(subject.chars().map(fold))
+    } else {
+        pattern == subject
+    }
 }
 
 /// Whether the whole of `subject` fits a glob: `*`, `?`, `[seq]`, `[!seq]`, no escapes.
@@ -243,7 +250,9 @@ pub fn glob(pattern: &str, subject: &str, ignore_case: bool) -> bool {
             Some('[') => match class(pattern_next.as_str()) {
                 Some((negated, members, after)) => {
                     pattern_next = after.chars();
-                    subject_next.next().is_some_and(|char| member(members, fold(char), fold) != negated)
+                    subject_next
+                        .next()
+                        .is_some_and(|char| member(members, fold(char), fold) != negated)
                 }
                 None => subject_next.next() == Some('['),
             },
@@ -344,7 +353,11 @@ mod tests {
             (r"日.語", "x日本語", true),
             (r"(?m)^b$", "a\nb\nc", true),
         ] {
-            assert_eq!(fits(PatternKind::Regex, regex, false, subject), expected, "{regex} {subject}");
+            assert_eq!(
+                fits(PatternKind::Regex, regex, false, subject),
+                expected,
+                "{regex} {subject}"
+            );
         }
     }
 

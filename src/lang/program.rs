@@ -251,9 +251,30 @@ pub const JOBS: [&str; 9] =
 
 /// The built-in functions (rule: `language/built-in-functions`).
 pub const FUNCTIONS: [&str; 24] = [
-    "now", "current", "channel", "datetime", "date", "time", "timedelta", "int", "float", "pattern", "path", "user",
-    "group", "string", "bytes", "type", "decode", "encode", "length", "has_key", "json_parse", "json_dump",
-    "mail_parse", "iprange",
+    "now",
+    "current",
+    "channel",
+    "datetime",
+    "date",
+    "time",
+    "timedelta",
+    "int",
+    "float",
+    "pattern",
+    "path",
+    "user",
+    "group",
+    "string",
+    "bytes",
+    "type",
+    "decode",
+    "encode",
+    "length",
+    "has_key",
+    "json_parse",
+    "json_dump",
+    "mail_parse",
+    "iprange",
 ];
 
 /// The built-in jobs that steer the process.
@@ -359,7 +380,10 @@ impl Shape {
     /// Registers the arguments take.
     #[must_use]
     pub fn registers(&self) -> usize {
-        self.positional as usize + usize::from(self.star) + self.named.len() + usize::from(self.double_star)
+        self.positional as usize
+            + usize::from(self.star)
+            + self.named.len()
+            + usize::from(self.double_star)
     }
 
     /// Whether all arguments are given by position.

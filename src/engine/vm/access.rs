@@ -39,7 +39,13 @@ impl Machine {
         }
     }
 
-    fn property(&mut self, host: &mut dyn Host, jobflow: ObjectId, of: Value, name: &str) -> Result<Value, Raise> {
+    fn property(
+        &mut self,
+        host: &mut dyn Host,
+        jobflow: ObjectId,
+        of: Value,
+        name: &str,
+    ) -> Result<Value, Raise> {
         match self.builtins.find_property(of.kind(), name) {
             Some(property) => property(&mut self.context(host, jobflow), of),
             None => self.method_of(of, name),
@@ -61,13 +67,20 @@ impl Machine {
         of: Value,
         name: &str,
     ) -> Result<Value, Raise> {
-        if matches!(of, Value::Dict(_)) && self.builtins.find_method(Type::Dictionary, name).is_some() {
+        if matches!(of, Value::Dict(_))
+            && self.builtins.find_method(Type::Dictionary, name).is_some()
+        {
             return self.method_of(of, name);
         }
         self.attribute(host, jobflow, of, name)
     }
 
-    fn file_part(&mut self, host: &mut dyn Host, file: Value, name: &str) -> Result<Option<Value>, Raise> {
+    fn file_part(
+        &mut self,
+        host: &mut dyn Host,
+        file: Value,
+        name: &str,
+    ) -> Result<Option<Value>, Raise> {
         let Some(held) = self.heap.as_file(file) else { return Ok(None) };
         Ok(Some(match name {
             "name" => {
@@ -163,7 +176,9 @@ impl Machine {
         match of {
             Value::Array(_) => {
                 let length = self.heap.as_array(of).map_or(0, <[Value]>::len);
-                let Some(at) = place(length, index) else { return Err(self.out_of_range(host, index)) };
+                let Some(at) = place(length, index) else {
+                    return Err(self.out_of_range(host, index));
+                };
                 if let Some(item) = self.heap.array_mut(of).and_then(|items| items.get_mut(at)) {
                     *item = value;
                 }
@@ -195,7 +210,12 @@ impl Machine {
                     };
                     // A field is a fresh copy: its inside is changed in the store.
                     if matches!(held, Value::Array(_) | Value::Dict(_)) {
-                        let rest: Vec<Value> = keys.get(index + 1..).unwrap_or_default().iter().map(|key| key.0).collect();
+                        let rest: Vec<Value> = keys
+                            .get(index + 1..)
+                            .unwrap_or_default()
+                            .iter()
+                            .map(|key| key.0)
+                            .collect();
                         return host.set_field(&self.heap, object, &name, &rest, value);
                     }
                     held
@@ -210,7 +230,9 @@ impl Machine {
         }
         match of {
             Value::Ref(..) => {
-                let (Some(object), Some(name)) = (of.handle(), self.heap.as_str(*last).map(str::to_owned)) else {
+                let (Some(object), Some(name)) =
+                    (of.handle(), self.heap.as_str(*last).map(str::to_owned))
+                else {
                     return Err(self.no_field(host, *last));
                 };
                 if *dotted {

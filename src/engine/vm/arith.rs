@@ -79,7 +79,8 @@ impl Heap {
             }
             (Value::Float(a), Value::Float(b)) => return Ok(Value::Float(a + b)),
             (Value::Str(_), Value::Str(_)) => {
-                let (a, b) = (self.as_str(left).unwrap_or_default(), self.as_str(right).unwrap_or_default());
+                let (a, b) =
+                    (self.as_str(left).unwrap_or_default(), self.as_str(right).unwrap_or_default());
                 self.reserve(a.len() + b.len())?;
                 let mut text = String::with_capacity(a.len() + b.len());
                 text.push_str(a);
@@ -87,21 +88,31 @@ impl Heap {
                 return Ok(self.str(text));
             }
             (Value::Bytes(_), Value::Bytes(_)) => {
-                let (a, b) = (self.as_bytes(left).unwrap_or_default(), self.as_bytes(right).unwrap_or_default());
+                let (a, b) = (
+                    self.as_bytes(left).unwrap_or_default(),
+                    self.as_bytes(right).unwrap_or_default(),
+                );
                 self.reserve(a.len() + b.len())?;
                 let bytes = [a, b].concat();
                 return Ok(self.binary(bytes));
             }
             (Value::Array(_) | Value::Lazy(_), Value::Array(_) | Value::Lazy(_)) => {
                 let (left, right) = (self.elements(host, left)?, self.elements(host, right)?);
-                let (a, b) = (self.as_array(left).unwrap_or_default(), self.as_array(right).unwrap_or_default());
+                let (a, b) = (
+                    self.as_array(left).unwrap_or_default(),
+                    self.as_array(right).unwrap_or_default(),
+                );
                 self.reserve((a.len() + b.len()) * size_of::<Value>())?;
                 let items = [a, b].concat();
                 return Ok(self.array(items));
             }
             (Value::Timedelta(a), Value::Timedelta(b)) => return span(a.checked_add(b)),
-            (Value::Datetime(_), Value::Timedelta(micros)) => return self.shift(left, Some(micros)),
-            (Value::Timedelta(micros), Value::Datetime(_)) => return self.shift(right, Some(micros)),
+            (Value::Datetime(_), Value::Timedelta(micros)) => {
+                return self.shift(left, Some(micros));
+            }
+            (Value::Timedelta(micros), Value::Datetime(_)) => {
+                return self.shift(right, Some(micros));
+            }
             (Value::Date(_), Value::Timedelta(micros)) => return shift_date(left, Some(micros)),
             _ => {}
         }
@@ -121,13 +132,20 @@ impl Heap {
                 });
             }
             (Value::Timedelta(a), Value::Timedelta(b)) => return span(a.checked_sub(b)),
-            (Value::Datetime(_), Value::Timedelta(micros)) => return self.shift(left, micros.checked_neg()),
-            (Value::Date(_), Value::Timedelta(micros)) => return shift_date(left, micros.checked_neg()),
+            (Value::Datetime(_), Value::Timedelta(micros)) => {
+                return self.shift(left, micros.checked_neg());
+            }
+            (Value::Date(_), Value::Timedelta(micros)) => {
+                return shift_date(left, micros.checked_neg());
+            }
             (Value::Date(a), Value::Date(b)) => {
-                return span(Some(i64::try_from(a.duration_since(b).as_micros()).unwrap_or(i64::MAX)));
+                return span(Some(
+                    i64::try_from(a.duration_since(b).as_micros()).unwrap_or(i64::MAX),
+                ));
             }
             (Value::Datetime(_), Value::Datetime(_)) => {
-                let at = |value| self.as_datetime(value).map_or(0, |at| at.timestamp().as_microsecond());
+                let at =
+                    |value| self.as_datetime(value).map_or(0, |at| at.timestamp().as_microsecond());
                 return span(at(left).checked_sub(at(right)));
             }
             _ => {}
@@ -202,7 +220,11 @@ impl Heap {
             if divisor == 0.0 {
                 return Err(zero());
             }
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "rounded on purpose")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                reason = "rounded on purpose"
+            )]
             return span(Some((micros as f64 / divisor).round() as i64));
         }
         match self.pair(left, right) {
@@ -214,19 +236,33 @@ impl Heap {
         }
     }
 
-    fn remainder(&mut self, host: &mut dyn Host, left: Value, right: Value) -> Result<Value, Raise> {
+    fn remainder(
+        &mut self,
+        host: &mut dyn Host,
+        left: Value,
+        right: Value,
+    ) -> Result<Value, Raise> {
         match (left, right) {
             (Value::Int(_), Value::Int(0)) => return Err(zero()),
             (Value::Int(a), Value::Int(b)) => {
                 // i64::MIN % -1 overflows the instruction though its result is 0.
                 let rest = a.wrapping_rem(b);
-                return Ok(Value::Int(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }));
+                return Ok(Value::Int(if rest != 0 && (rest < 0) != (b < 0) {
+                    rest + b
+                } else {
+                    rest
+                }));
             }
-            (Value::Str(_), Value::Dict(_) | Value::Ref(..)) => return self.template(host, left, right),
+            (Value::Str(_), Value::Dict(_) | Value::Ref(..)) => {
+                return self.template(host, left, right);
+            }
             (Value::Float(number), Value::Int(_) | Value::Big(_)) => {
                 // The result has the type of the second operand (decision C-32).
                 let Some(whole) = BigInt::from_f64(number.trunc()) else {
-                    return Err(Raise::convert(&super::text::float(number), super::value::Type::Integer));
+                    return Err(Raise::convert(
+                        &super::text::float(number),
+                        super::value::Type::Integer,
+                    ));
                 };
                 let whole = self.integer(whole);
                 return self.remainder(host, whole, right);
@@ -237,12 +273,20 @@ impl Heap {
             Some(Pair::Floats(_, 0.0)) => Err(zero()),
             Some(Pair::Floats(a, b)) => {
                 let rest = a % b;
-                Ok(Value::Float(if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }))
+                Ok(Value::Float(if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+                    rest + b
+                } else {
+                    rest
+                }))
             }
             Some(Pair::Integers(_, b)) if b.is_zero() => Err(zero()),
             Some(Pair::Integers(a, b)) => {
                 let rest = &a % &b;
-                let floored = if !rest.is_zero() && rest.is_negative() != b.is_negative() { rest + b } else { rest };
+                let floored = if !rest.is_zero() && rest.is_negative() != b.is_negative() {
+                    rest + b
+                } else {
+                    rest
+                };
                 Ok(self.integer(floored))
             }
             None => Err(Raise::operands("%", left, right)),
@@ -285,14 +329,22 @@ impl Heap {
         Ok(self.str(out))
     }
 
-    fn blank(&mut self, host: &mut dyn Host, data: Value, name: &str) -> Result<Option<Value>, Raise> {
+    fn blank(
+        &mut self,
+        host: &mut dyn Host,
+        data: Value,
+        name: &str,
+    ) -> Result<Option<Value>, Raise> {
         match data.handle() {
             None => Ok(self.dict_get_str(data, name)),
             // Field first, then property (decision C-34).
-            Some(object) => match host.field(self, object, name).or_else(|_| host.attribute(self, object, name)) {
-                Ok(Value::Function(_)) | Err(_) => Ok(None),
-                Ok(value) => Ok(Some(value)),
-            },
+            Some(object) => {
+                match host.field(self, object, name).or_else(|_| host.attribute(self, object, name))
+                {
+                    Ok(Value::Function(_)) | Err(_) => Ok(None),
+                    Ok(value) => Ok(Some(value)),
+                }
+            }
         }
     }
 
@@ -302,7 +354,9 @@ impl Heap {
     /// A value that is no number and no Timedelta.
     pub fn sign(&mut self, value: Value, minus: bool) -> Result<Value, Raise> {
         match value {
-            Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::Timedelta(_) if !minus => Ok(value),
+            Value::Int(_) | Value::Big(_) | Value::Float(_) | Value::Timedelta(_) if !minus => {
+                Ok(value)
+            }
             Value::Int(number) => Ok(match number.checked_neg() {
                 Some(negated) => Value::Int(negated),
                 None => self.integer(-BigInt::from(number)),
@@ -319,7 +373,8 @@ impl Heap {
 
     fn shift(&mut self, datetime: Value, micros: Option<i64>) -> Result<Value, Raise> {
         let Some(at) = self.as_datetime(datetime) else { return Ok(Value::Null) };
-        let moved = micros.and_then(|micros| at.checked_add(SignedDuration::from_micros(micros)).ok());
+        let moved =
+            micros.and_then(|micros| at.checked_add(SignedDuration::from_micros(micros)).ok());
         match moved {
             Some(moved) => Ok(self.datetime(moved)),
             None => Err(out_of_range()),

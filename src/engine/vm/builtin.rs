@@ -151,7 +151,12 @@ impl Builtin {
     ///
     /// # Errors
     /// The texts of `language/calls`: unknown, doubly given, missing, too many.
-    pub fn bind(&self, heap: &mut Heap, given: &Given, receiver: Option<Value>) -> Result<Vec<Value>, Raise> {
+    pub fn bind(
+        &self,
+        heap: &mut Heap,
+        given: &Given,
+        receiver: Option<Value>,
+    ) -> Result<Vec<Value>, Raise> {
         let mut values: Vec<Value> = receiver.into_iter().collect();
         let first = values.len();
         let mut positional = given.positional.iter();
@@ -195,7 +200,12 @@ impl Builtin {
         if positional.next().is_some() {
             return Err(too_many(self.name, self.parameters.len()));
         }
-        let left = given.named.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(argument, _)| argument);
+        let left = given
+            .named
+            .iter()
+            .zip(&taken)
+            .filter(|(_, taken)| !**taken)
+            .map(|(argument, _)| argument);
         if let Some(place) = names {
             let dict = heap.dict(super::dict::Dict::new());
             for (name, value) in left {

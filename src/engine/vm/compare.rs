@@ -58,26 +58,37 @@ impl Heap {
         Ok(match (left, right) {
             (Value::Absent | Value::Null, Value::Absent | Value::Null) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
-            (Value::Int(_) | Value::Float(_) | Value::Big(_), Value::Int(_) | Value::Float(_) | Value::Big(_)) => {
-                self.order_numbers(left, right) == Some(Ordering::Equal)
-            }
+            (
+                Value::Int(_) | Value::Float(_) | Value::Big(_),
+                Value::Int(_) | Value::Float(_) | Value::Big(_),
+            ) => self.order_numbers(left, right) == Some(Ordering::Equal),
             (Value::Date(a), Value::Date(b)) => a == b,
             (Value::Time(a), Value::Time(b)) => a == b,
             (Value::Timedelta(a), Value::Timedelta(b)) => a == b,
-            (Value::Ref(kind, id), Value::Ref(other_kind, other)) => kind == other_kind && id == other,
+            (Value::Ref(kind, id), Value::Ref(other_kind, other)) => {
+                kind == other_kind && id == other
+            }
             (Value::Str(_), Value::Str(_)) => self.as_str(left) == self.as_str(right),
             (Value::Bytes(_), Value::Bytes(_)) => self.as_bytes(left) == self.as_bytes(right),
-            (Value::Pattern(_), Value::Pattern(_)) => self.as_pattern(left) == self.as_pattern(right),
+            (Value::Pattern(_), Value::Pattern(_)) => {
+                self.as_pattern(left) == self.as_pattern(right)
+            }
             (Value::Datetime(_), Value::Datetime(_)) => {
-                self.as_datetime(left).map(|at| at.timestamp()) == self.as_datetime(right).map(|at| at.timestamp())
+                self.as_datetime(left).map(|at| at.timestamp())
+                    == self.as_datetime(right).map(|at| at.timestamp())
             }
             (Value::File(_), Value::File(_)) => {
-                self.as_file(left).map(|file| &file.value) == self.as_file(right).map(|file| &file.value)
+                self.as_file(left).map(|file| &file.value)
+                    == self.as_file(right).map(|file| &file.value)
             }
-            (Value::Function(_), Value::Function(_)) => self.as_function(left) == self.as_function(right),
+            (Value::Function(_), Value::Function(_)) => {
+                self.as_function(left) == self.as_function(right)
+            }
             (Value::Lazy(_), Value::Lazy(_)) => self.as_lazy(left) == self.as_lazy(right),
             (Value::Array(_), Value::Array(_)) => {
-                let (Some(a), Some(b)) = (self.as_array(left), self.as_array(right)) else { return Ok(false) };
+                let (Some(a), Some(b)) = (self.as_array(left), self.as_array(right)) else {
+                    return Ok(false);
+                };
                 if a.len() != b.len() {
                     return Ok(false);
                 }
@@ -89,12 +100,16 @@ impl Heap {
                 true
             }
             (Value::Dict(_), Value::Dict(_)) => {
-                let (Some(a), Some(b)) = (self.as_dict(left), self.as_dict(right)) else { return Ok(false) };
+                let (Some(a), Some(b)) = (self.as_dict(left), self.as_dict(right)) else {
+                    return Ok(false);
+                };
                 if a.len() != b.len() {
                     return Ok(false);
                 }
                 for ((key, value), (other_key, other)) in a.iter().zip(b.iter()) {
-                    if !self.equal_at(key, other_key, depth + 1)? || !self.equal_at(value, other, depth + 1)? {
+                    if !self.equal_at(key, other_key, depth + 1)?
+                        || !self.equal_at(value, other, depth + 1)?
+                    {
                         return Ok(false);
                     }
                 }
@@ -118,20 +133,34 @@ impl Heap {
     ///
     /// # Errors
     /// Values without an order, for the message of `operator`; [`Raise::nesting`].
-    pub fn order(&self, operator: &str, left: Value, right: Value) -> Result<Option<Ordering>, Raise> {
+    pub fn order(
+        &self,
+        operator: &str,
+        left: Value,
+        right: Value,
+    ) -> Result<Option<Ordering>, Raise> {
         self.order_at(operator, left, right, 0)
     }
 
-    fn order_at(&self, operator: &str, left: Value, right: Value, depth: usize) -> Result<Option<Ordering>, Raise> {
+    fn order_at(
+        &self,
+        operator: &str,
+        left: Value,
+        right: Value,
+        depth: usize,
+    ) -> Result<Option<Ordering>, Raise> {
         if depth > NESTING_MAX {
             return Err(Raise::nesting());
         }
         Ok(match (left, right) {
-            (Value::Int(_) | Value::Float(_) | Value::Big(_), Value::Int(_) | Value::Float(_) | Value::Big(_)) => {
-                self.order_numbers(left, right)
-            }
+            (
+                Value::Int(_) | Value::Float(_) | Value::Big(_),
+                Value::Int(_) | Value::Float(_) | Value::Big(_),
+            ) => self.order_numbers(left, right),
             (Value::Str(_), Value::Str(_)) => self.as_str(left).partial_cmp(&self.as_str(right)),
-            (Value::Bytes(_), Value::Bytes(_)) => self.as_bytes(left).partial_cmp(&self.as_bytes(right)),
+            (Value::Bytes(_), Value::Bytes(_)) => {
+                self.as_bytes(left).partial_cmp(&self.as_bytes(right))
+            }
             (Value::Date(a), Value::Date(b)) => Some(a.cmp(&b)),
             (Value::Time(a), Value::Time(b)) => Some(a.cmp(&b)),
             (Value::Timedelta(a), Value::Timedelta(b)) => Some(a.cmp(&b)),
@@ -140,7 +169,9 @@ impl Heap {
                 Some(at(left).cmp(&at(right)))
             }
             (Value::Array(_), Value::Array(_)) => {
-                let (Some(a), Some(b)) = (self.as_array(left), self.as_array(right)) else { return Ok(None) };
+                let (Some(a), Some(b)) = (self.as_array(left), self.as_array(right)) else {
+                    return Ok(None);
+                };
                 for (a, b) in a.iter().zip(b) {
                     if !self.equal_at(*a, *b, depth + 1)? {
                         return self.order_at(operator, *a, *b, depth + 1);
@@ -162,7 +193,11 @@ fn order_mixed(integer: &BigInt, float: f64) -> Option<Ordering> {
         return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
     }
     let whole = BigInt::from_f64(float.trunc())?;
-    Some(integer.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal)))
+    Some(
+        integer
+            .cmp(&whole)
+            .then_with(|| 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal)),
+    )
 }
 
 /// The nearest Float, which may be infinite.

@@ -29,7 +29,9 @@ impl Heap {
             }
             Plain::Date(date) => Value::Date(*date),
             Plain::Time(time) => Value::Time(*time),
-            Plain::Timedelta(span) => Value::Timedelta(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
+            Plain::Timedelta(span) => {
+                Value::Timedelta(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+            }
             Plain::Object(reference) => (*reference).into(),
             Plain::File(file) => self.file(File { value: file.clone(), origin: None }),
             Plain::Array(items) => {
@@ -56,7 +58,12 @@ impl Heap {
         self.export_at(host, value, 0)
     }
 
-    fn export_at(&mut self, host: &mut dyn Host, value: Value, depth: usize) -> Result<Plain, Raise> {
+    fn export_at(
+        &mut self,
+        host: &mut dyn Host,
+        value: Value,
+        depth: usize,
+    ) -> Result<Plain, Raise> {
         if depth > NESTING_MAX {
             return Err(Raise::nesting());
         }
@@ -71,10 +78,18 @@ impl Heap {
             Value::Date(date) => Plain::Date(date),
             Value::Time(time) => Plain::Time(time),
             Value::Timedelta(micros) => Plain::Timedelta(SignedDuration::from_micros(micros)),
-            Value::Datetime(_) => self.as_datetime(value).map_or(Plain::Null, |at| Plain::Datetime(at.timestamp())),
-            Value::File(_) => self.as_file(value).map_or(Plain::Null, |file| Plain::File(file.value.clone())),
-            Value::Pattern(_) => Plain::Str(self.as_pattern(value).map(|held| held.literal()).unwrap_or_default()),
-            Value::Function(_) => return Err(Raise::convert(&self.text(host, value)?, Type::String)),
+            Value::Datetime(_) => {
+                self.as_datetime(value).map_or(Plain::Null, |at| Plain::Datetime(at.timestamp()))
+            }
+            Value::File(_) => {
+                self.as_file(value).map_or(Plain::Null, |file| Plain::File(file.value.clone()))
+            }
+            Value::Pattern(_) => {
+                Plain::Str(self.as_pattern(value).map(|held| held.literal()).unwrap_or_default())
+            }
+            Value::Function(_) => {
+                return Err(Raise::convert(&self.text(host, value)?, Type::String));
+            }
             Value::Ref(..) => match value.handle().and_then(|handle| handle.reference()) {
                 Some(reference) => Plain::Object(reference),
                 None => return Err(Raise::convert(&self.text(host, value)?, Type::Object)),
@@ -86,11 +101,15 @@ impl Heap {
             Value::Array(_) => {
                 let items = self.as_array(value).unwrap_or_default().to_vec();
                 Plain::Array(
-                    items.into_iter().map(|item| self.export_at(host, item, depth + 1)).collect::<Result<_, _>>()?,
+                    items
+                        .into_iter()
+                        .map(|item| self.export_at(host, item, depth + 1))
+                        .collect::<Result<_, _>>()?,
                 )
             }
             Value::Dict(_) => {
-                let entries: Vec<_> = self.as_dict(value).map(|dict| dict.iter().collect()).unwrap_or_default();
+                let entries: Vec<_> =
+                    self.as_dict(value).map(|dict| dict.iter().collect()).unwrap_or_default();
                 let mut plain = PlainDict::with_capacity(entries.len());
                 for (key, value) in entries {
                     let key = self.text(host, key)?;

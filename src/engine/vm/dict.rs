@@ -51,7 +51,10 @@ impl Dict {
 
     /// Keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (Value, Value)> {
-        self.entries.iter().filter(|entry| !entry.key.is_absent()).map(|entry| (entry.key, entry.value))
+        self.entries
+            .iter()
+            .filter(|entry| !entry.key.is_absent())
+            .map(|entry| (entry.key, entry.value))
     }
 
     pub(super) fn cost(&self) -> usize {
@@ -82,7 +85,8 @@ impl Dict {
 
     /// Adds a key that is not there.
     fn add(&mut self, hash: u64, key: Value, value: Value) {
-        let index = u32::try_from(self.entries.len()).expect("a dictionary of 2^32 keys is beyond every limit");
+        let index = u32::try_from(self.entries.len())
+            .expect("a dictionary of 2^32 keys is beyond every limit");
         self.entries.push(Entry { hash, key, value });
         self.live += 1;
         // At most half full, so that runs stay short.
@@ -176,9 +180,11 @@ impl Heap {
             Value::Absent | Value::Null => hash_word(seed, 3, 0),
             Value::Bool(truth) => hash_word(seed, 4, truth.into()),
             Value::Ref(kind, id) => hash_word(seed, 5 + ((kind as u64) << 8), id),
-            Value::Date(date) => {
-                hash_word(seed, 6, (date.year() as u64) << 16 | (date.month() as u64) << 8 | date.day() as u64)
-            }
+            Value::Date(date) => hash_word(
+                seed,
+                6,
+                (date.year() as u64) << 16 | (date.month() as u64) << 8 | date.day() as u64,
+            ),
             Value::Time(time) => hash_word(
                 seed,
                 7,
@@ -201,7 +207,9 @@ impl Heap {
                 _ => 0,
             },
             Value::Pattern(slot) => match self.object(slot) {
-                Obj::Pattern(pattern) => hash_bytes(seed.rotate_left(11), pattern.text().as_bytes()),
+                Obj::Pattern(pattern) => {
+                    hash_bytes(seed.rotate_left(11), pattern.text().as_bytes())
+                }
                 _ => 0,
             },
             Value::File(slot) => match self.object(slot) {
@@ -209,11 +217,16 @@ impl Heap {
                 _ => 0,
             },
             Value::Function(slot) => match self.object(slot) {
-                Obj::Function(function) => hash_bytes(seed.rotate_left(17), function.name().as_bytes()),
+                Obj::Function(function) => {
+                    hash_bytes(seed.rotate_left(17), function.name().as_bytes())
+                }
                 _ => 0,
             },
             Value::Array(_) | Value::Dict(_) | Value::Lazy(_) => {
-                return Err(Raise::new(format!("'{}' cannot be a dictionary key", key.kind().name())));
+                return Err(Raise::new(format!(
+                    "'{}' cannot be a dictionary key",
+                    key.kind().name()
+                )));
             }
         })
     }
@@ -260,7 +273,8 @@ impl Heap {
     pub fn dict_get_str(&self, dict: Value, name: &str) -> Option<Value> {
         let (_, dict) = self.dict_of(dict)?;
         let hash = hash_bytes(self.seed, name.as_bytes());
-        dict.find(hash, |held| self.as_str(held) == Some(name)).map(|index| dict.entries[index].value)
+        dict.find(hash, |held| self.as_str(held) == Some(name))
+            .map(|index| dict.entries[index].value)
     }
 
     /// Sets the value of `key`, which keeps its place if it is there.
@@ -329,7 +343,9 @@ mod tests {
         }
         for number in (0..1000_i64).step_by(3) {
             let key = heap.str(format!("k{number}"));
-            assert!(matches!(heap.dict_remove(dict, key), Ok(Some(Value::Int(held))) if held == number));
+            assert!(
+                matches!(heap.dict_remove(dict, key), Ok(Some(Value::Int(held))) if held == number)
+            );
             assert!(matches!(heap.dict_remove(dict, key), Ok(None)));
         }
         let held: Vec<i64> = heap
@@ -351,7 +367,12 @@ mod tests {
     fn one_and_one_point_zero_are_one_key_and_true_is_another() {
         let mut heap = Heap::new(1 << 30);
         let dict = heap.dict(Dict::new());
-        for (key, value) in [(Value::Int(1), 1), (Value::Float(1.0), 2), (Value::Bool(true), 3), (Value::Float(1.5), 4)] {
+        for (key, value) in [
+            (Value::Int(1), 1),
+            (Value::Float(1.0), 2),
+            (Value::Bool(true), 3),
+            (Value::Float(1.5), 4),
+        ] {
             heap.dict_set(dict, key, Value::Int(value)).unwrap();
         }
         assert_eq!(heap.as_dict(dict).unwrap().len(), 3);

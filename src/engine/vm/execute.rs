@@ -23,7 +23,13 @@ type Flowed = Result<Flow, Box<Abend>>;
 
 impl Machine {
     /// Collects arguments from registers.
-    pub(super) fn given(&mut self, host: &mut dyn Host, at: usize, shape: &Shape, name: &str) -> Result<Given, Raise> {
+    pub(super) fn given(
+        &mut self,
+        host: &mut dyn Host,
+        at: usize,
+        shape: &Shape,
+        name: &str,
+    ) -> Result<Given, Raise> {
         let mut next = at;
         let mut take = |stack: &[Value]| {
             let value = stack.get(next).copied().unwrap_or_default();
@@ -38,7 +44,10 @@ impl Machine {
             let value = take(&self.stack);
             let all = self.heap.elements(host, value)?;
             let Some(items) = self.heap.as_array(all) else {
-                return Err(Raise::new(format!("argument after * cannot be '{}'", value.kind().name())));
+                return Err(Raise::new(format!(
+                    "argument after * cannot be '{}'",
+                    value.kind().name()
+                )));
             };
             given.positional.extend_from_slice(items);
         }
@@ -48,11 +57,17 @@ impl Machine {
         if shape.double_star {
             let value = take(&self.stack);
             let Some(dict) = self.heap.as_dict(value) else {
-                return Err(Raise::new(format!("argument after ** cannot be '{}'", value.kind().name())));
+                return Err(Raise::new(format!(
+                    "argument after ** cannot be '{}'",
+                    value.kind().name()
+                )));
             };
             for (key, value) in dict.iter() {
                 let Some(key) = self.heap.as_str(key) else {
-                    return Err(Raise::new(format!("argument name cannot be '{}'", key.kind().name())));
+                    return Err(Raise::new(format!(
+                        "argument name cannot be '{}'",
+                        key.kind().name()
+                    )));
                 };
                 if given.named.iter().any(|(held, _)| **held == *key) {
                     return Err(twice(name, key));
@@ -73,10 +88,15 @@ impl Machine {
         shape: &Shape,
     ) -> Result<Value, Raise> {
         let builtins = Arc::clone(&self.builtins);
-        let Some(builtin) = builtins.get(number) else { return Err(Raise::new("undefined function")) };
+        let Some(builtin) = builtins.get(number) else {
+            return Err(Raise::new("undefined function"));
+        };
         let fits = shape.is_plain()
             && shape.positional as usize == builtin.parameters.len()
-            && !builtin.parameters.iter().any(|held| matches!(held.default, Default::Rest | Default::Names));
+            && !builtin
+                .parameters
+                .iter()
+                .any(|held| matches!(held.default, Default::Rest | Default::Names));
         if fits {
             let args = self.stack.get(at..at + builtin.parameters.len()).unwrap_or_default();
             let mut context = Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
@@ -103,7 +123,8 @@ impl Machine {
         match function {
             Function::Builtin(name) => {
                 let number = self.builtins.find(name);
-                let number = number.ok_or_else(|| Raise::new(format!("undefined function: {name}")))?;
+                let number =
+                    number.ok_or_else(|| Raise::new(format!("undefined function: {name}")))?;
                 self.call_builtin(host, jobflow, number, at, shape)
             }
             Function::Library(library, name) => {
@@ -124,7 +145,8 @@ impl Machine {
                 };
                 let given = self.given(host, at, shape, method.name)?;
                 let args = method.bind(&mut self.heap, &given, Some(receiver))?;
-                let mut context = Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
+                let mut context =
+                    Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
                 (method.body)(&mut context, &args)
             }
         }
@@ -153,7 +175,8 @@ impl Machine {
         base: usize,
     ) -> Result<Control, Raise> {
         let mut control = Control::default();
-        let set = unit.program.controls.get(controls as usize).map(Vec::as_slice).unwrap_or_default();
+        let set =
+            unit.program.controls.get(controls as usize).map(Vec::as_slice).unwrap_or_default();
         for (name, register) in set {
             let value = self.stack.get(base + *register as usize).copied().unwrap_or_default();
             if !matches!(value, Value::Absent | Value::Null) {
@@ -182,7 +205,11 @@ impl Machine {
         let first = base + first as usize;
         let callee = self.stack.get(first).copied().unwrap_or_default();
         let unit = linked(programs, frame.program);
-        let shape = unit.program.shapes.get(shape as usize).ok_or_else(|| Raise::new("damaged byte code"))?;
+        let shape = unit
+            .program
+            .shapes
+            .get(shape as usize)
+            .ok_or_else(|| Raise::new("damaged byte code"))?;
         match callee {
             Value::Ref(RefKind::Object, id) => {
                 let cell = unit.calls.get(id as usize % CALLS);
@@ -205,7 +232,8 @@ impl Machine {
                         }
                         let number = link(programs, &mut self.heap, &jobflow);
                         if jobflow.multiplicity.is_none()
-                            && let Some(cell) = linked(programs, frame.program).calls.get(id as usize % CALLS)
+                            && let Some(cell) =
+                                linked(programs, frame.program).calls.get(id as usize % CALLS)
                         {
                             cell.set((host.epoch(), id, number));
                         }
@@ -305,7 +333,9 @@ impl Machine {
         if count > parameters.len() {
             return Err(too_many(name(), parameters.len()).into());
         }
-        if let Some(parameter) = parameters.get(count..).unwrap_or_default().iter().find(|held| !held.has_default) {
+        if let Some(parameter) =
+            parameters.get(count..).unwrap_or_default().iter().find(|held| !held.has_default)
+        {
             return Err(missing(name(), &parameter.name).into());
         }
         let base = self.stack.len();
@@ -381,7 +411,9 @@ impl Machine {
             Value::Bool(truth) => truth.into(),
             #[expect(clippy::cast_possible_truncation, reason = "as int() cuts")]
             Value::Float(number) if number.is_finite() => number as i64,
-            Value::Str(_) => self.heap.as_str(status).and_then(|text| text.trim().parse().ok()).unwrap_or(1),
+            Value::Str(_) => {
+                self.heap.as_str(status).and_then(|text| text.trim().parse().ok()).unwrap_or(1)
+            }
             _ => 1,
         }
     }
@@ -439,7 +471,10 @@ impl Machine {
             *place = Some(*value);
         }
         for (name, value) in &given.named {
-            let place = parameters.iter().position(|held| **held == **name).and_then(|at| values.get_mut(at));
+            let place = parameters
+                .iter()
+                .position(|held| **held == **name)
+                .and_then(|at| values.get_mut(at));
             match place {
                 Some(place @ None) => *place = Some(*value),
                 Some(_) => return Err(twice(job.name(), name)),

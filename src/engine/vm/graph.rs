@@ -57,7 +57,9 @@ impl Copier<'_> {
                     self.pending.push((slot, copy));
                     copy
                 }
-                Function::Builtin(_) | Function::Library(..) => self.to.function((**function).clone()),
+                Function::Builtin(_) | Function::Library(..) => {
+                    self.to.function((**function).clone())
+                }
             },
         };
         self.copies.insert(slot, copy);
@@ -82,7 +84,9 @@ impl Copier<'_> {
                 }
             }
             Obj::Function(function) => {
-                if let (Function::Method(Receiver(receiver), name), Value::Function(place)) = (&**function, copy) {
+                if let (Function::Method(Receiver(receiver), name), Value::Function(place)) =
+                    (&**function, copy)
+                {
                     let receiver = self.shell(*receiver);
                     let bound = Function::Method(Receiver(receiver), name.clone());
                     self.to.replace(place, Obj::Function(Box::new(bound)));

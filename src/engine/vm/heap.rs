@@ -84,7 +84,9 @@ pub struct Receiver(pub Value);
 impl PartialEq for Receiver {
     fn eq(&self, other: &Self) -> bool {
         match (self.0, other.0) {
-            (Value::Ref(kind, id), Value::Ref(other_kind, other_id)) => kind == other_kind && id == other_id,
+            (Value::Ref(kind, id), Value::Ref(other_kind, other_id)) => {
+                kind == other_kind && id == other_id
+            }
             (left, right) => left.slot().is_some() && left.slot() == right.slot(),
         }
     }
@@ -203,7 +205,8 @@ impl Heap {
             self.objects[index as usize] = object;
             return Slot(index);
         }
-        let index = u32::try_from(self.objects.len()).expect("a heap of 2^32 objects is far beyond every limit");
+        let index = u32::try_from(self.objects.len())
+            .expect("a heap of 2^32 objects is far beyond every limit");
         self.objects.push(object);
         Slot(index)
     }
@@ -516,6 +519,8 @@ impl Heap {
             }
         }
         self.bytes = live;
-        self.collect_at = (live.saturating_mul(2)).clamp(COLLECT_LEAST, self.limit.max(COLLECT_LEAST)).max(live / 8 * 9);
+        self.collect_at = (live.saturating_mul(2))
+            .clamp(COLLECT_LEAST, self.limit.max(COLLECT_LEAST))
+            .max(live / 8 * 9);
     }
 }

@@ -113,20 +113,34 @@ pub trait Host {
     ///
     /// # Errors
     /// Unknown, read-only, not allowed, or the value does not fit.
-    fn set_attribute(&mut self, heap: &Heap, target: Handle, name: &str, value: Value) -> Result<(), Raise>;
+    fn set_attribute(
+        &mut self,
+        heap: &Heap,
+        target: Handle,
+        name: &str,
+        value: Value,
+    ) -> Result<(), Raise>;
 
     /// `[value >> object['field'][key]…]`: reads, modifies and writes the field in one
     /// transaction; without keys it is replaced.
     ///
     /// # Errors
     /// Unknown, not allowed, or the value does not fit.
-    fn set_field(&mut self, heap: &Heap, target: Handle, field: &str, keys: &[Value], value: Value) -> Result<(), Raise>;
+    fn set_field(
+        &mut self,
+        heap: &Heap,
+        target: Handle,
+        field: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise>;
 
     /// `[value >> file.name]` or `['data']`: changes one part of an attachment in its field.
     ///
     /// # Errors
     /// Not allowed, or the file stands alone.
-    fn set_file(&mut self, heap: &Heap, file: Value, part: &str, value: Value) -> Result<(), Raise>;
+    fn set_file(&mut self, heap: &Heap, file: Value, part: &str, value: Value)
+    -> Result<(), Raise>;
 
     /// Reads the content of an attachment.
     ///
@@ -144,7 +158,13 @@ pub trait Host {
     ///
     /// # Errors
     /// Whatever the method refuses.
-    fn call(&mut self, heap: &mut Heap, target: Handle, name: &str, given: &Given) -> Result<Value, Raise>;
+    fn call(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        given: &Given,
+    ) -> Result<Value, Raise>;
 
     /// The children of a container in its order, readable ones only; `None` if it is none.
     ///

@@ -181,7 +181,11 @@ impl Machine {
     ) -> Result<Self, Raise> {
         let mut machine = Self::empty(builtins, options);
         let given = Given {
-            positional: arguments.positional.iter().map(|value| machine.heap.import(value)).collect(),
+            positional: arguments
+                .positional
+                .iter()
+                .map(|value| machine.heap.import(value))
+                .collect(),
             named: arguments
                 .named
                 .iter()
@@ -199,7 +203,12 @@ impl Machine {
     }
 
     /// Pushes a frame with its parameters filled.
-    pub(super) fn enter(&mut self, programs: &[Linked], number: u32, given: &Given) -> Result<(), Raise> {
+    pub(super) fn enter(
+        &mut self,
+        programs: &[Linked],
+        number: u32,
+        given: &Given,
+    ) -> Result<(), Raise> {
         let linked = linked(programs, number);
         let base = self.stack.len();
         let values = bind(&linked.program, &linked.path, given)?;
@@ -284,8 +293,11 @@ impl Machine {
     /// The byte code its frames need, each once: whoever saves a machine pins these.
     #[must_use]
     pub fn programs(&self) -> Vec<CodeHash> {
-        let mut hashes: Vec<CodeHash> =
-            self.frames.iter().map(|frame| linked(&self.programs, frame.program).program.hash).collect();
+        let mut hashes: Vec<CodeHash> = self
+            .frames
+            .iter()
+            .map(|frame| linked(&self.programs, frame.program).program.hash)
+            .collect();
         hashes.sort_unstable();
         hashes.dedup();
         hashes
@@ -305,7 +317,9 @@ pub(super) fn linked(programs: &[Linked], number: u32) -> &Linked {
 /// Makes byte code known to a machine.
 pub(super) fn link(programs: &mut Vec<Linked>, heap: &mut Heap, jobflow: &Jobflow) -> u32 {
     let known = programs.iter().position(|linked| {
-        linked.object == jobflow.object && linked.program.hash == jobflow.program.hash && linked.path == jobflow.path
+        linked.object == jobflow.object
+            && linked.program.hash == jobflow.program.hash
+            && linked.path == jobflow.path
     });
     let number = known.unwrap_or_else(|| {
         let program = Arc::clone(&jobflow.program);

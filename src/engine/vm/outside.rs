@@ -23,12 +23,22 @@ type Flowed = Result<Flow, Box<Abend>>;
 
 impl Machine {
     /// Carries out a job that may wait.
-    pub(super) fn outside(&mut self, host: &mut dyn Host, unit: &Linked, op: Op, base: usize) -> Flowed {
+    pub(super) fn outside(
+        &mut self,
+        host: &mut dyn Host,
+        unit: &Linked,
+        op: Op,
+        base: usize,
+    ) -> Flowed {
         match op {
             Op::Job { base: first, name, shape } => {
                 let name = unit.program.names.get(name as usize).cloned().unwrap_or_default();
                 let shape = unit.program.shapes.get(shape as usize).cloned().unwrap_or_default();
-                let controls = match unit.program.code.get(self.frames.last().map_or(0, |frame| frame.ip as usize)) {
+                let controls = match unit
+                    .program
+                    .code
+                    .get(self.frames.last().map_or(0, |frame| frame.ip as usize))
+                {
                     Some(Op::Word(controls)) => *controls,
                     _ => u16::MAX,
                 };
@@ -48,7 +58,8 @@ impl Machine {
                 Ok(Flow::Frame)
             }
             Op::Wait { table } => {
-                let alternatives = unit.program.waits.get(table as usize).map(Vec::as_slice).unwrap_or_default();
+                let alternatives =
+                    unit.program.waits.get(table as usize).map(Vec::as_slice).unwrap_or_default();
                 self.wait(host, alternatives, base)
             }
             Op::Fork { table } => {
@@ -134,7 +145,9 @@ impl Machine {
             }
             "sleep" => {
                 let [timeout] = arguments("sleep", &["timeout"], &given)?;
-                let Some(timeout) = timeout else { return Err(super::builtin::missing("sleep", "timeout")) };
+                let Some(timeout) = timeout else {
+                    return Err(super::builtin::missing("sleep", "timeout"));
+                };
                 let now = host.now();
                 match self.deadline("sleep", now, timeout)? {
                     Some(until) if until > now => Ok(Some(Request::Sleep(until))),
@@ -146,8 +159,11 @@ impl Machine {
             }
             _ => {
                 let control = self.control(host, unit, controls, base)?;
-                let positional =
-                    given.positional.iter().map(|value| self.heap.export(host, *value)).collect::<Result<_, _>>()?;
+                let positional = given
+                    .positional
+                    .iter()
+                    .map(|value| self.heap.export(host, *value))
+                    .collect::<Result<_, _>>()?;
                 let mut named = Vec::with_capacity(given.named.len());
                 for (name, value) in &given.named {
                     named.push((name.to_string(), self.heap.export(host, *value)?));
@@ -178,16 +194,27 @@ impl Machine {
     }
 
     /// When a wait of `timeout` gives up; `None`: never.
-    fn deadline(&self, job: &str, now: Timestamp, timeout: Value) -> Result<Option<Timestamp>, Raise> {
+    fn deadline(
+        &self,
+        job: &str,
+        now: Timestamp,
+        timeout: Value,
+    ) -> Result<Option<Timestamp>, Raise> {
         let after = |span: Option<SignedDuration>| {
             // Beyond the calendar is as good as never.
             Some(span.and_then(|span| now.checked_add(span).ok()).unwrap_or(Timestamp::MAX))
         };
         match timeout {
             Value::Absent | Value::Null => Ok(None),
-            Value::Int(seconds) => Ok(after(Some(SignedDuration::from_secs(seconds.clamp(-1, i64::from(u32::MAX) * 100))))),
-            Value::Float(seconds) if seconds.is_nan() => Err(Raise::argument(job, "timeout", timeout)),
-            Value::Float(seconds) => Ok(after(SignedDuration::try_from_secs_f64(seconds.clamp(-1.0, 4.0e11)).ok())),
+            Value::Int(seconds) => Ok(after(Some(SignedDuration::from_secs(
+                seconds.clamp(-1, i64::from(u32::MAX) * 100),
+            )))),
+            Value::Float(seconds) if seconds.is_nan() => {
+                Err(Raise::argument(job, "timeout", timeout))
+            }
+            Value::Float(seconds) => {
+                Ok(after(SignedDuration::try_from_secs_f64(seconds.clamp(-1.0, 4.0e11)).ok()))
+            }
             Value::Timedelta(micros) => Ok(after(Some(SignedDuration::from_micros(micros)))),
             Value::Datetime(_) => Ok(self.heap.as_datetime(timeout).map(|at| at.timestamp())),
             _ => Err(Raise::argument(job, "timeout", timeout)),
@@ -198,7 +225,8 @@ impl Machine {
     /// then two truths.
     fn event(&mut self, host: &mut dyn Host, first: usize, shape: &Shape) -> Result<(), Raise> {
         let given = self.given(host, first + 2, shape, "event")?;
-        let [timeout, peek, detect] = arguments("event", &["timeout", "peek_mode", "detect_error"], &given)?;
+        let [timeout, peek, detect] =
+            arguments("event", &["timeout", "peek_mode", "detect_error"], &given)?;
         let now = host.now();
         let deadline = self.deadline("event", now, timeout.unwrap_or_default())?;
         let peek = truth(&mut self.heap, host, peek.unwrap_or_default())?;
@@ -215,7 +243,8 @@ impl Machine {
         for alternative in alternatives {
             awaited.push(self.awaited(host, alternative, base + alternative.base as usize)?);
         }
-        if let (Some(first), Some(to)) = (awaited.first(), alternatives.first().map(|first| first.to))
+        if let (Some(first), Some(to)) =
+            (awaited.first(), alternatives.first().map(|first| first.to))
             && first.always
         {
             self.succeeded();
@@ -231,8 +260,15 @@ impl Machine {
         }
     }
 
-    fn awaited(&mut self, host: &mut dyn Host, alternative: &Alternative, first: usize) -> Result<Awaited, Raise> {
-        let register = |machine: &Self, offset: usize| machine.stack.get(first + offset).copied().unwrap_or_default();
+    fn awaited(
+        &mut self,
+        host: &mut dyn Host,
+        alternative: &Alternative,
+        first: usize,
+    ) -> Result<Awaited, Raise> {
+        let register = |machine: &Self, offset: usize| {
+            machine.stack.get(first + offset).copied().unwrap_or_default()
+        };
         let deadline = match register(self, 2) {
             Value::Int(micros) => Timestamp::from_microsecond(micros).ok(),
             _ => None,
@@ -255,8 +291,15 @@ impl Machine {
         for item in items {
             awaited.sources.push(match item.handle() {
                 Some(Handle { kind: RefKind::Queue, id }) => Source::Queue(id),
-                Some(handle) => Source::Reference(handle.reference().unwrap_or(Ref::Object(handle.object().unwrap_or_default()))),
-                None => return Err(Raise::new(format!("'{}' cannot be waited for", item.kind().name()))),
+                Some(handle) => Source::Reference(
+                    handle.reference().unwrap_or(Ref::Object(handle.object().unwrap_or_default())),
+                ),
+                None => {
+                    return Err(Raise::new(format!(
+                        "'{}' cannot be waited for",
+                        item.kind().name()
+                    )));
+                }
             });
         }
         if awaited.sources.is_empty() && deadline.is_none() {
@@ -270,10 +313,16 @@ impl Machine {
         if !guard.is_absent() {
             let wanted = match guard {
                 Value::Pattern(_) => match self.heap.as_pattern(guard) {
-                    Some(held) => Wanted::Pattern(held.kind().letter(), held.text().to_owned(), held.ignore_case()),
+                    Some(held) => Wanted::Pattern(
+                        held.kind().letter(),
+                        held.text().to_owned(),
+                        held.ignore_case(),
+                    ),
                     None => Wanted::Equal(Plain::Null),
                 },
-                Value::Str(_) => Wanted::Glob(self.heap.as_str(guard).unwrap_or_default().to_owned()),
+                Value::Str(_) => {
+                    Wanted::Glob(self.heap.as_str(guard).unwrap_or_default().to_owned())
+                }
                 _ => Wanted::Equal(self.heap.export(host, guard)?),
             };
             awaited.guard = Some(Guard { scan: alternative.scan, wanted });
@@ -285,8 +334,13 @@ impl Machine {
         let source = self.iterate(host, value)?;
         let source = match source {
             Value::Str(_) => {
-                let chars: Vec<String> =
-                    self.heap.as_str(source).unwrap_or_default().chars().map(String::from).collect();
+                let chars: Vec<String> = self
+                    .heap
+                    .as_str(source)
+                    .unwrap_or_default()
+                    .chars()
+                    .map(String::from)
+                    .collect();
                 let items = chars.into_iter().map(|char| self.heap.str(char)).collect();
                 self.heap.array(items)
             }
@@ -327,9 +381,18 @@ impl Machine {
         if self.lock.is_some() {
             return if answer == Answer::Done { Ok(()) } else { Err(unfit()) };
         }
-        let op = (frame.ip as usize).checked_sub(1).and_then(|at| unit.program.code.get(at)).copied();
+        let op =
+            (frame.ip as usize).checked_sub(1).and_then(|at| unit.program.code.get(at)).copied();
         match (op, answer) {
-            (Some(Op::Execute { .. } | Op::ExecuteLast { .. } | Op::Job { .. } | Op::Session { .. }), Answer::Job(outcome)) => {
+            (
+                Some(
+                    Op::Execute { .. }
+                    | Op::ExecuteLast { .. }
+                    | Op::Job { .. }
+                    | Op::Session { .. },
+                ),
+                Answer::Job(outcome),
+            ) => {
                 let result = self.heap.import(&outcome.result);
                 let error = self.heap.import(&outcome.error);
                 self.set_status(Value::Int(outcome.status), result, error);
@@ -340,13 +403,15 @@ impl Machine {
                 Ok(())
             }
             (Some(Op::Wait { table }), Answer::Event(received)) => {
-                let alternatives = unit.program.waits.get(table as usize).map(Vec::as_slice).unwrap_or_default();
+                let alternatives =
+                    unit.program.waits.get(table as usize).map(Vec::as_slice).unwrap_or_default();
                 let alternative = *alternatives.get(received.alternative).ok_or_else(unfit)?;
                 self.received(&received, &alternative, base + alternative.base as usize);
                 Ok(())
             }
             (Some(Op::Fork { .. } | Op::Pfor { .. }), Answer::Children { children, aborted }) => {
-                let children = children.into_iter().map(|id| Value::Ref(RefKind::Process, id.0)).collect();
+                let children =
+                    children.into_iter().map(|id| Value::Ref(RefKind::Process, id.0)).collect();
                 let children = self.heap.array(children);
                 self.set_status(Value::Int(aborted.into()), children, self.empty);
                 Ok(())
@@ -401,21 +466,28 @@ impl Machine {
         let State::Blocked(Request::Children { count }) = &self.state else { return Err(none()) };
         let frame = self.frames.last().copied().ok_or_else(none)?;
         let unit = linked(&self.programs, frame.program);
-        let op = (frame.ip as usize).checked_sub(1).and_then(|at| unit.program.code.get(at)).copied();
+        let op =
+            (frame.ip as usize).checked_sub(1).and_then(|at| unit.program.code.get(at)).copied();
         if index >= *count {
             return Err(none());
         }
         let registers = self.stack.get(frame.base as usize..).unwrap_or_default();
         let (entry, element) = match op {
             Some(Op::Fork { table }) => {
-                let entry = unit.program.forks.get(table as usize).and_then(|entries| entries.get(index));
+                let entry =
+                    unit.program.forks.get(table as usize).and_then(|entries| entries.get(index));
                 (*entry.ok_or_else(none)?, None)
             }
             Some(Op::Pfor { variable, .. }) => {
                 let source = registers.get(variable as usize).copied().unwrap_or_default();
                 let element = match source {
                     Value::Int(_) => Value::Int(i64::try_from(index).map_err(|_| none())?),
-                    _ => self.heap.as_array(source).and_then(|items| items.get(index)).copied().ok_or_else(none)?,
+                    _ => self
+                        .heap
+                        .as_array(source)
+                        .and_then(|items| items.get(index))
+                        .copied()
+                        .ok_or_else(none)?,
                 };
                 // Behind the jump that the parent takes.
                 (frame.ip + 1, Some((variable as usize, element)))
@@ -432,7 +504,8 @@ impl Machine {
     }
 
     fn copy(&self, unit: &Linked, entry: u32, mut roots: Vec<Value>) -> Result<Self, Raise> {
-        let options = super::machine::Options { memory_max: self.heap.limit(), zone: self.heap.zone.clone() };
+        let options =
+            super::machine::Options { memory_max: self.heap.limit(), zone: self.heap.zone.clone() };
         let mut child = Self::empty(Arc::clone(&self.builtins), &options);
         let jobflow = super::host::Jobflow {
             object: unit.object,
@@ -446,14 +519,23 @@ impl Machine {
         let mut copied = super::graph::copy(&self.heap, &mut child.heap, &roots)?;
         child.debug = copied.pop().unwrap_or(child.empty);
         child.stack = copied;
-        child.frames.push(super::machine::Frame { program: number, ip: entry, base: 0, locked: false });
+        child.frames.push(super::machine::Frame {
+            program: number,
+            ip: entry,
+            base: 0,
+            locked: false,
+        });
         child.programs = programs;
         Ok(child)
     }
 }
 
 /// Puts the arguments of a job of ours in the order of its parameters.
-fn arguments<const N: usize>(job: &str, parameters: &[&str; N], given: &Given) -> Result<[Option<Value>; N], Raise> {
+fn arguments<const N: usize>(
+    job: &str,
+    parameters: &[&str; N],
+    given: &Given,
+) -> Result<[Option<Value>; N], Raise> {
     if given.positional.len() > N {
         return Err(super::builtin::too_many(job, N));
     }
@@ -462,7 +544,8 @@ fn arguments<const N: usize>(job: &str, parameters: &[&str; N], given: &Given) -
         *place = Some(*value);
     }
     for (name, value) in &given.named {
-        let place = parameters.iter().position(|held| **held == **name).and_then(|at| values.get_mut(at));
+        let place =
+            parameters.iter().position(|held| **held == **name).and_then(|at| values.get_mut(at));
         match place {
             Some(place @ None) => *place = Some(*value),
             Some(_) => return Err(twice(job, name)),

@@ -55,7 +55,10 @@ impl Raise {
     /// An argument has the wrong type.
     #[must_use]
     pub fn argument(function: &str, parameter: &str, value: Value) -> Self {
-        Self::new(format!("{function}() argument '{parameter}' cannot be '{}'", value.kind().name()))
+        Self::new(format!(
+            "{function}() argument '{parameter}' cannot be '{}'",
+            value.kind().name()
+        ))
     }
 
     /// The process needs more memory than it may have.

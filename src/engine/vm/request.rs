@@ -7,6 +7,9 @@ use kompira_schema::id::{ObjectId, ProcessId};
 use kompira_schema::value::Value as Plain;
 use serde::{Deserialize, Serialize};
 
+use crate::lang::ast::PatternKind;
+use crate::lang::pattern;
+
 /// Why [`Machine::run`](super::machine::Machine::run) came back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pause {
@@ -84,7 +87,13 @@ impl Request {
     /// whether it was done.
     #[must_use]
     pub const fn is_outside(&self) -> bool {
-        matches!(self, Self::Command { .. } | Self::Script { .. } | Self::Builtin { .. } | Self::Session { .. })
+        matches!(
+            self,
+            Self::Command { .. }
+                | Self::Script { .. }
+                | Self::Builtin { .. }
+                | Self::Session { .. }
+        )
     }
 }
 
@@ -219,4 +228,56 @@ pub struct Position {
     pub path: Arc<str>,
     /// The line of the job being run.
     pub line: u32,
+}
+
+impl Wanted {
+    /// Whether a message fits; what is no text never fits a glob or a regular expression. A pattern
+    /// that fails on a message does not fit it.
+    #[must_use]
+    pub fn fits(&self, message: &Plain) -> bool {
+        match self {
+            Self::Equal(wanted) => same(wanted, message),
+            Self::Glob(glob) => {
+                matches!(message, Plain::Str(text) if pattern::glob(glob, text, false))
+            }
+            Self::Pattern(letter, text, ignore_case) => {
+                let kind = match letter {
+                    'r' => PatternKind::Regex,
+                    'g' => PatternKind::Glob,
+                    _ => PatternKind::Exact,
+                };
+                let held = pattern::Pattern::new(kind, text.as_str(), *ignore_case);
+                match (message, kind) {
+                    (Plain::Str(text), _) => held.fits(text).unwrap_or(false),
+                    (Plain::Int(number), PatternKind::Exact) => {
+                        held.fits(&number.to_string()).unwrap_or(false)
+                    }
+                    (Plain::Float(number), PatternKind::Exact) => {
+                        held.fits(&super::text::float(*number)).unwrap_or(false)
+                    }
+                    (Plain::Bool(truth), PatternKind::Exact) => {
+                        held.fits(&truth.to_string()).unwrap_or(false)
+                    }
+                    (Plain::Null, PatternKind::Exact) => held.fits("null").unwrap_or(false),
+                    _ => false,
+                }
+            }
+        }
+    }
+}
+
+/// `==` of the language for plain data: 1 equals 1.0.
+fn same(left: &Plain, right: &Plain) -> bool {
+    match (left, right) {
+        #[expect(clippy::cast_precision_loss, reason = "as the language compares")]
+        (Plain::Int(a), Plain::Float(b)) | (Plain::Float(b), Plain::Int(a)) => *a as f64 == *b,
+        (Plain::Array(a), Plain::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Plain::Dict(a), Plain::Dict(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|((key, a), (other, b))| key == other && same(a, b))
+        }
+        _ => left == right,
+    }
 }

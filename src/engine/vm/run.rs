@@ -89,7 +89,11 @@ impl Machine {
             macro_rules! get {
                 ($operand:expr) => {{
                     let R(number) = $operand;
-                    if number & 0x8000 == 0 { registers[number as usize] } else { constants[(number & 0x7fff) as usize] }
+                    if number & 0x8000 == 0 {
+                        registers[number as usize]
+                    } else {
+                        constants[(number & 0x7fff) as usize]
+                    }
                 }};
             }
             macro_rules! set {
@@ -132,7 +136,9 @@ impl Machine {
             macro_rules! jump_word {
                 ($taken:expr) => {
                     if $taken {
-                        let Op::Jump(to) = code[ip] else { unreachable!("the next word is a jump") };
+                        let Op::Jump(to) = code[ip] else {
+                            unreachable!("the next word is a jump")
+                        };
                         ip = to as usize;
                     } else {
                         ip += 1;
@@ -213,13 +219,17 @@ impl Machine {
                         if registers[variable as usize].is_absent() {
                             keep!();
                             let name = unit.program.variable(variable);
-                            return Err(Abend::runtime(Raise::new(format!("undefined variable: {name}"))));
+                            return Err(Abend::runtime(Raise::new(format!(
+                                "undefined variable: {name}"
+                            ))));
                         }
                     }
                     Op::Undefined { name } => {
                         keep!();
                         let name = &unit.program.names[name as usize];
-                        return Err(Abend::runtime(Raise::new(format!("undefined variable: {name}"))));
+                        return Err(Abend::runtime(Raise::new(format!(
+                            "undefined variable: {name}"
+                        ))));
                     }
                     Op::AddSmall { into, left, number } => {
                         let left = get!(left);
@@ -234,25 +244,54 @@ impl Machine {
                         } else {
                             (ArithmeticOp::Add, i64::from(number))
                         };
-                        let value = attempt!(self.heap.arithmetic(host, op, left, Value::Int(number)));
+                        let value =
+                            attempt!(self.heap.arithmetic(host, op, left, Value::Int(number)));
                         set!(into, value);
                     }
                     Op::Add { into, left, right } => {
-                        arithmetic!(ArithmeticOp::Add, into, left, right, i64::checked_add, |a, b| Some(a + b));
+                        arithmetic!(
+                            ArithmeticOp::Add,
+                            into,
+                            left,
+                            right,
+                            i64::checked_add,
+                            |a, b| Some(a + b)
+                        );
                     }
                     Op::Subtract { into, left, right } => {
-                        arithmetic!(ArithmeticOp::Subtract, into, left, right, i64::checked_sub, |a, b| Some(a - b));
+                        arithmetic!(
+                            ArithmeticOp::Subtract,
+                            into,
+                            left,
+                            right,
+                            i64::checked_sub,
+                            |a, b| Some(a - b)
+                        );
                     }
                     Op::Multiply { into, left, right } => {
-                        arithmetic!(ArithmeticOp::Multiply, into, left, right, i64::checked_mul, |a, b| Some(a * b));
+                        arithmetic!(
+                            ArithmeticOp::Multiply,
+                            into,
+                            left,
+                            right,
+                            i64::checked_mul,
+                            |a, b| Some(a * b)
+                        );
                     }
                     Op::Divide { into, left, right } => {
-                        arithmetic!(ArithmeticOp::Divide, into, left, right, |_, _| None, |a: f64, b: f64| {
-                            if b == 0.0 { None } else { Some(a / b) }
-                        });
+                        arithmetic!(
+                            ArithmeticOp::Divide,
+                            into,
+                            left,
+                            right,
+                            |_, _| None,
+                            |a: f64, b: f64| { if b == 0.0 { None } else { Some(a / b) } }
+                        );
                     }
                     Op::Remainder { into, left, right } => {
-                        arithmetic!(ArithmeticOp::Remainder, into, left, right, floored, |_, _| None);
+                        arithmetic!(ArithmeticOp::Remainder, into, left, right, floored, |_, _| {
+                            None
+                        });
                     }
                     Op::Compare { op, into, left, right } => {
                         let (left, right) = (get!(left), get!(right));
@@ -263,13 +302,27 @@ impl Machine {
                         compare_jump!("<", left, right, want, i64::lt, Some(Ordering::Less));
                     }
                     Op::IfLessEqual { left, right, want } => {
-                        compare_jump!("<=", left, right, want, i64::le, Some(Ordering::Less | Ordering::Equal));
+                        compare_jump!(
+                            "<=",
+                            left,
+                            right,
+                            want,
+                            i64::le,
+                            Some(Ordering::Less | Ordering::Equal)
+                        );
                     }
                     Op::IfGreater { left, right, want } => {
                         compare_jump!(">", left, right, want, i64::gt, Some(Ordering::Greater));
                     }
                     Op::IfGreaterEqual { left, right, want } => {
-                        compare_jump!(">=", left, right, want, i64::ge, Some(Ordering::Greater | Ordering::Equal));
+                        compare_jump!(
+                            ">=",
+                            left,
+                            right,
+                            want,
+                            i64::ge,
+                            Some(Ordering::Greater | Ordering::Equal)
+                        );
                     }
                     Op::IfEqual { left, right, want } => {
                         let (left, right) = (get!(left), get!(right));
@@ -331,8 +384,16 @@ impl Machine {
                     }
                     Op::PatternOf { into, template, kind, ignore_case } => {
                         let text = get!(template);
-                        let pattern = Pattern::new(kind, self.heap.as_str(text).unwrap_or_default(), ignore_case);
-                        attempt!(pattern.check().map_err(|why| Raise::new(format!("invalid pattern: {why}"))));
+                        let pattern = Pattern::new(
+                            kind,
+                            self.heap.as_str(text).unwrap_or_default(),
+                            ignore_case,
+                        );
+                        attempt!(
+                            pattern
+                                .check()
+                                .map_err(|why| Raise::new(format!("invalid pattern: {why}")))
+                        );
                         let value = self.heap.pattern(pattern);
                         set!(into, value);
                     }
@@ -401,14 +462,21 @@ impl Machine {
                             let name = &unit.program.names[function as usize];
                             let Some(number) = self.builtins.find(name) else {
                                 keep!();
-                                return Err(Abend::runtime(Raise::new(format!("undefined function: {name}"))));
+                                return Err(Abend::runtime(Raise::new(format!(
+                                    "undefined function: {name}"
+                                ))));
                             };
                             cell.set(u32::try_from(number).unwrap_or(UNKNOWN));
                         }
                         let shape = &unit.program.shapes[shape as usize];
                         let at = base + first as usize;
-                        let value =
-                            attempt!(self.call_builtin(host, unit.object, cell.get() as usize, at, shape));
+                        let value = attempt!(self.call_builtin(
+                            host,
+                            unit.object,
+                            cell.get() as usize,
+                            at,
+                            shape
+                        ));
                         set!(first, value);
                     }
                     Op::CallValue { base: first, shape } => {
@@ -470,8 +538,11 @@ impl Machine {
                     Op::Update { base: first, target } => {
                         let first = first as usize;
                         let kinds = &unit.program.targets[target as usize];
-                        let keys: Vec<(Value, bool)> =
-                            registers[first + 2..].iter().copied().zip(kinds.iter().copied()).collect();
+                        let keys: Vec<(Value, bool)> = registers[first + 2..]
+                            .iter()
+                            .copied()
+                            .zip(kinds.iter().copied())
+                            .collect();
                         let (value, start) = (registers[first], registers[first + 1]);
                         attempt!(self.update(host, value, start, &keys));
                     }
@@ -500,7 +571,8 @@ impl Machine {
                     }
                     Op::Return { base: first } => {
                         let first = first as usize;
-                        let (result, status, error) = (registers[first], registers[first + 1], registers[first + 2]);
+                        let (result, status, error) =
+                            (registers[first], registers[first + 1], registers[first + 2]);
                         keep!();
                         leave!(self.return_with(programs, host, status, result, error));
                     }
@@ -511,7 +583,8 @@ impl Machine {
                     }
                     Op::Exit { base: first } => {
                         let first = first as usize;
-                        let (status, result, error) = (registers[first], registers[first + 1], registers[first + 2]);
+                        let (status, result, error) =
+                            (registers[first], registers[first + 1], registers[first + 2]);
                         keep!();
                         leave!(self.exit(programs, host, status, result, error));
                     }
@@ -526,7 +599,8 @@ impl Machine {
                         return Err(self.abort(host, message));
                     }
                     Op::Assert { base: first } => {
-                        let (value, message) = (registers[first as usize], registers[first as usize + 1]);
+                        let (value, message) =
+                            (registers[first as usize], registers[first as usize + 1]);
                         if !attempt!(truth(&mut self.heap, host, value)) {
                             keep!();
                             return Err(self.abort(host, message));
@@ -585,7 +659,8 @@ impl Machine {
                     out.push_str(text);
                     continue;
                 }
-                Part::Variable { register, written } => match self.stack[base + *register as usize] {
+                Part::Variable { register, written } => match self.stack[base + *register as usize]
+                {
                     Value::Absent => {
                         out.push_str(written);
                         continue;
@@ -611,7 +686,10 @@ impl Machine {
     fn extend(&mut self, host: &mut dyn Host, array: Value, value: Value) -> Result<(), Raise> {
         let all = self.heap.elements(host, value)?;
         let Some(items) = self.heap.as_array(all).map(<[Value]>::to_vec) else {
-            return Err(Raise::new(format!("argument after * cannot be '{}'", value.kind().name())));
+            return Err(Raise::new(format!(
+                "argument after * cannot be '{}'",
+                value.kind().name()
+            )));
         };
         for item in items {
             self.heap.push(array, item);
@@ -619,10 +697,18 @@ impl Machine {
         Ok(())
     }
 
-    fn set_object(&mut self, host: &mut dyn Host, object: Value, value: Value) -> Result<(), Raise> {
+    fn set_object(
+        &mut self,
+        host: &mut dyn Host,
+        object: Value,
+        value: Value,
+    ) -> Result<(), Raise> {
         match (object.handle(), value) {
             (Some(target), Value::Dict(_)) => host.update(&self.heap, target, value),
-            _ => Err(Raise::new(format!("an object cannot be updated with '{}'", value.kind().name()))),
+            _ => Err(Raise::new(format!(
+                "an object cannot be updated with '{}'",
+                value.kind().name()
+            ))),
         }
     }
 
@@ -642,12 +728,14 @@ impl Machine {
                 Ok(self.heap.array(items))
             }
             Value::Dict(_) => {
-                let keys = self.heap.as_dict(value).map(|dict| dict.iter().map(|(key, _)| key).collect());
+                let keys =
+                    self.heap.as_dict(value).map(|dict| dict.iter().map(|(key, _)| key).collect());
                 Ok(self.heap.array(keys.unwrap_or_default()))
             }
             Value::Lazy(_) => self.heap.elements(host, value),
             Value::Ref(..) => {
-                let children = value.handle().map(|handle| host.children(handle)).transpose()?.flatten();
+                let children =
+                    value.handle().map(|handle| host.children(handle)).transpose()?.flatten();
                 let children = children.ok_or_else(unfit)?;
                 Ok(self.heap.array(children.into_iter().map(Value::from).collect()))
             }
@@ -681,7 +769,13 @@ pub(super) fn truth(heap: &mut Heap, host: &mut dyn Host, value: Value) -> Resul
     }
 }
 
-fn compare(heap: &mut Heap, host: &mut dyn Host, op: Cmp, left: Value, right: Value) -> Result<bool, Raise> {
+fn compare(
+    heap: &mut Heap,
+    host: &mut dyn Host,
+    op: Cmp,
+    left: Value,
+    right: Value,
+) -> Result<bool, Raise> {
     Ok(match op {
         Cmp::Equal => heap.equal(left, right)?,
         Cmp::NotEqual => !heap.equal(left, right)?,
@@ -689,8 +783,12 @@ fn compare(heap: &mut Heap, host: &mut dyn Host, op: Cmp, left: Value, right: Va
         Cmp::NotSimilar => !heap.similar(host, left, right)?,
         Cmp::Less => heap.order("<", left, right)? == Some(Ordering::Less),
         Cmp::Greater => heap.order(">", left, right)? == Some(Ordering::Greater),
-        Cmp::LessEqual => matches!(heap.order("<=", left, right)?, Some(Ordering::Less | Ordering::Equal)),
-        Cmp::GreaterEqual => matches!(heap.order(">=", left, right)?, Some(Ordering::Greater | Ordering::Equal)),
+        Cmp::LessEqual => {
+            matches!(heap.order("<=", left, right)?, Some(Ordering::Less | Ordering::Equal))
+        }
+        Cmp::GreaterEqual => {
+            matches!(heap.order(">=", left, right)?, Some(Ordering::Greater | Ordering::Equal))
+        }
     })
 }
 

@@ -89,7 +89,9 @@ impl Writer<'_> {
         }
         self.order.push(slot);
         if self.order.len() > FEW {
-            self.numbers = Numbers::Many((0..).zip(&self.order).map(|(number, slot)| (*slot, number)).collect());
+            self.numbers = Numbers::Many(
+                (0..).zip(&self.order).map(|(number, slot)| (*slot, number)).collect(),
+            );
         }
         self.order.len() as u64 - 1
     }
@@ -126,7 +128,11 @@ impl Writer<'_> {
                 self.out.extend_from_slice(&[date.month() as u8, date.day() as u8]);
             }
             Value::Time(time) => {
-                self.out.extend_from_slice(&[time.hour() as u8, time.minute() as u8, time.second() as u8]);
+                self.out.extend_from_slice(&[
+                    time.hour() as u8,
+                    time.minute() as u8,
+                    time.second() as u8,
+                ]);
                 self.out.extend_from_slice(&time.subsec_nanosecond().to_le_bytes());
             }
             Value::Ref(kind, id) => self.handle(Handle { kind, id }),
@@ -401,7 +407,10 @@ impl<'a> Reader<'a> {
             6 => {
                 let year = i16::from_le_bytes(self.array()?);
                 let [month, day] = self.array()?;
-                Value::Date(civil::Date::new(year, month as i8, day as i8).map_err(|_| LoadError::Corrupt)?)
+                Value::Date(
+                    civil::Date::new(year, month as i8, day as i8)
+                        .map_err(|_| LoadError::Corrupt)?,
+                )
             }
             7 => {
                 let [hour, minute, second] = self.array()?;
@@ -542,10 +551,12 @@ impl Machine {
         }
         let marks = self.tries.iter().all(|held| {
             let frame = (held.frames as usize).checked_sub(1).and_then(|at| self.frames.get(at));
-            frame.is_some_and(|frame| (held.to as usize) < linked(&self.programs, frame.program).program.code.len())
-                && held.sessions as usize <= self.sessions.len()
+            frame.is_some_and(|frame| {
+                (held.to as usize) < linked(&self.programs, frame.program).program.code.len()
+            }) && held.sessions as usize <= self.sessions.len()
         });
-        let sessions = self.sessions.iter().all(|(frames, _)| *frames as usize <= self.frames.len());
+        let sessions =
+            self.sessions.iter().all(|(frames, _)| *frames as usize <= self.frames.len());
         let ended = matches!(self.state, State::Ended(_));
         if next != self.stack.len() || !marks || !sessions || self.frames.is_empty() != ended {
             return Err(LoadError::Corrupt);
@@ -598,7 +609,8 @@ fn objects(reader: &mut Reader<'_>, heap: &mut Heap, slots: &mut Slots) -> Read<
             8 => heap.datetime(reader.plain::<Zoned>()?),
             9 => {
                 let name = reader.text()?.to_owned();
-                let value = FileValue { name, size: reader.number()?, hash: BlobHash(reader.array()?) };
+                let value =
+                    FileValue { name, size: reader.number()?, hash: BlobHash(reader.array()?) };
                 let origin = match reader.byte()? {
                     0 => None,
                     form @ (1 | 2) => {

@@ -13,7 +13,12 @@ impl Heap {
     ///
     /// # Errors
     /// The pattern is invalid or takes too many steps.
-    pub fn fits_pattern(&mut self, host: &mut dyn Host, pattern: Value, value: Value) -> Result<bool, Raise> {
+    pub fn fits_pattern(
+        &mut self,
+        host: &mut dyn Host,
+        pattern: Value,
+        value: Value,
+    ) -> Result<bool, Raise> {
         let Some(held) = self.as_pattern(pattern) else { return Ok(false) };
         let invalid = |reason: String| Raise::new(format!("invalid pattern: {reason}"));
         match self.as_str(value) {
@@ -31,7 +36,12 @@ impl Heap {
     ///
     /// # Errors
     /// As [`Heap::fits_pattern`] and [`Heap::equal`].
-    pub fn fits(&mut self, host: &mut dyn Host, value: Value, pattern: Value) -> Result<bool, Raise> {
+    pub fn fits(
+        &mut self,
+        host: &mut dyn Host,
+        value: Value,
+        pattern: Value,
+    ) -> Result<bool, Raise> {
         match pattern {
             Value::Pattern(_) => self.fits_pattern(host, pattern, value),
             Value::Str(_) => Ok(match (self.as_str(pattern), self.as_str(value)) {
@@ -46,11 +56,22 @@ impl Heap {
     ///
     /// # Errors
     /// As [`Heap::fits_pattern`], [`Heap::equal`], [`Heap::text`].
-    pub fn similar(&mut self, host: &mut dyn Host, left: Value, right: Value) -> Result<bool, Raise> {
+    pub fn similar(
+        &mut self,
+        host: &mut dyn Host,
+        left: Value,
+        right: Value,
+    ) -> Result<bool, Raise> {
         self.similar_at(host, left, right, 0)
     }
 
-    fn similar_at(&mut self, host: &mut dyn Host, left: Value, right: Value, depth: usize) -> Result<bool, Raise> {
+    fn similar_at(
+        &mut self,
+        host: &mut dyn Host,
+        left: Value,
+        right: Value,
+        depth: usize,
+    ) -> Result<bool, Raise> {
         if depth > NESTING_MAX {
             return Err(Raise::nesting());
         }
@@ -81,7 +102,8 @@ impl Heap {
                 true
             }
             (Value::Dict(_), Value::Dict(_)) => {
-                let entries: Vec<_> = self.as_dict(left).map(|dict| dict.iter().collect()).unwrap_or_default();
+                let entries: Vec<_> =
+                    self.as_dict(left).map(|dict| dict.iter().collect()).unwrap_or_default();
                 if self.as_dict(right).is_none_or(|dict| dict.len() != entries.len()) {
                     return Ok(false);
                 }
@@ -101,7 +123,12 @@ impl Heap {
     ///
     /// # Errors
     /// The container is none; a query fails.
-    pub fn member(&mut self, host: &mut dyn Host, item: Value, container: Value) -> Result<bool, Raise> {
+    pub fn member(
+        &mut self,
+        host: &mut dyn Host,
+        item: Value,
+        container: Value,
+    ) -> Result<bool, Raise> {
         let unfit = || Raise::operands("in", item, container);
         match container {
             Value::Array(_) | Value::Lazy(_) => {

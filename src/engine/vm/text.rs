@@ -25,7 +25,12 @@ impl Heap {
     ///
     /// # Errors
     /// As [`Heap::text`].
-    pub fn append_text(&mut self, host: &mut dyn Host, out: &mut String, value: Value) -> Result<(), Raise> {
+    pub fn append_text(
+        &mut self,
+        host: &mut dyn Host,
+        out: &mut String,
+        value: Value,
+    ) -> Result<(), Raise> {
         match value {
             Value::Str(_) => {
                 let text = self.as_str(value).unwrap_or_default();
@@ -69,7 +74,9 @@ impl Heap {
                     out.push_str(&host.text(handle));
                 }
             }
-            Value::Pattern(_) => out.push_str(&self.as_pattern(value).map(|held| held.literal()).unwrap_or_default()),
+            Value::Pattern(_) => {
+                out.push_str(&self.as_pattern(value).map(|held| held.literal()).unwrap_or_default())
+            }
             Value::Datetime(_) => {
                 if let Some(at) = self.as_datetime(value) {
                     push_datetime(out, at);
@@ -77,7 +84,11 @@ impl Heap {
             }
             Value::File(_) => out.push_str(self.as_file(value).map_or("", |file| &file.value.name)),
             Value::Function(_) => {
-                let _ = write!(out, "<function {}>", self.as_function(value).map_or("", |held| held.name()));
+                let _ = write!(
+                    out,
+                    "<function {}>",
+                    self.as_function(value).map_or("", |held| held.name())
+                );
             }
             Value::Lazy(_) => {
                 let all = self.elements(host, value)?;
@@ -91,7 +102,11 @@ impl Heap {
                 open.push(slot);
                 out.push('[');
                 for index in 0.. {
-                    let Some(item) = self.as_array(value).and_then(|items| items.get(index)).copied() else { break };
+                    let Some(item) =
+                        self.as_array(value).and_then(|items| items.get(index)).copied()
+                    else {
+                        break;
+                    };
                     if index > 0 {
                         out.push_str(", ");
                     }
@@ -107,8 +122,10 @@ impl Heap {
                     return Ok(());
                 }
                 open.push(slot);
-                let entries: Vec<_> = self.as_dict(value).map(|dict| dict.iter().collect()).unwrap_or_default();
-                let plain = entries.iter().all(|(key, _)| self.as_str(*key).is_some_and(is_plain_name));
+                let entries: Vec<_> =
+                    self.as_dict(value).map(|dict| dict.iter().collect()).unwrap_or_default();
+                let plain =
+                    entries.iter().all(|(key, _)| self.as_str(*key).is_some_and(is_plain_name));
                 out.push('{');
                 for (index, (key, value)) in entries.into_iter().enumerate() {
                     if index > 0 {
@@ -137,14 +154,16 @@ fn push_int(out: &mut String, number: i64) {
 }
 
 const KEYWORDS: [&str; 21] = [
-    "and", "break", "case", "choice", "continue", "elif", "else", "false", "for", "fork", "if", "in", "not", "null",
-    "or", "pfor", "session", "then", "true", "try", "while",
+    "and", "break", "case", "choice", "continue", "elif", "else", "false", "for", "fork", "if",
+    "in", "not", "null", "or", "pfor", "session", "then", "true", "try", "while",
 ];
 
 /// Whether a key may stand before `=`: an identifier and no keyword.
 fn is_plain_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|first| (first.is_alphanumeric() || first == '_') && !first.is_ascii_digit())
+    chars
+        .next()
+        .is_some_and(|first| (first.is_alphanumeric() || first == '_') && !first.is_ascii_digit())
         && chars.all(|char| char.is_alphanumeric() || char == '_')
         && !KEYWORDS.contains(&text)
 }
@@ -283,6 +302,9 @@ mod tests {
             push_span(&mut out, micros);
             out.push('|');
         }
-        assert_eq!(out, "0:00:00|1 day, 1:01:01.000001|-1 day, 23:59:59.999999|1 day, 0:00:00|2 days, 0:00:00|");
+        assert_eq!(
+            out,
+            "0:00:00|1 day, 1:01:01.000001|-1 day, 23:59:59.999999|1 day, 0:00:00|2 days, 0:00:00|"
+        );
     }
 }

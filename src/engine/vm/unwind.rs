@@ -66,7 +66,8 @@ impl Machine {
         let text = match message {
             // Binary is shown as the text it most likely is.
             Value::Bytes(_) => {
-                String::from_utf8_lossy(self.heap.as_bytes(message).unwrap_or_default()).into_owned()
+                String::from_utf8_lossy(self.heap.as_bytes(message).unwrap_or_default())
+                    .into_owned()
             }
             _ => match self.heap.text(host, message) {
                 Ok(text) => text,
@@ -82,7 +83,11 @@ impl Machine {
     /// Opens a `try` in the topmost frame.
     pub(super) fn open_try(&mut self, to: u32) {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        self.tries.push(Try { frames: count(self.frames.len()), to, sessions: count(self.sessions.len()) });
+        self.tries.push(Try {
+            frames: count(self.frames.len()),
+            to,
+            sessions: count(self.sessions.len()),
+        });
     }
 
     fn report(&self, programs: &[Linked], abend: &Abend) -> String {
@@ -103,7 +108,12 @@ impl Machine {
     }
 
     /// Goes to the nearest `try`, or ends the process.
-    pub(super) fn unwind(&mut self, programs: &[Linked], abend: Abend, host: &mut dyn Host) -> Option<End> {
+    pub(super) fn unwind(
+        &mut self,
+        programs: &[Linked],
+        abend: Abend,
+        host: &mut dyn Host,
+    ) -> Option<End> {
         let report = self.report(programs, &abend);
         self.lock = None;
         if let Some(handler) = self.tries.pop() {
@@ -113,10 +123,12 @@ impl Machine {
             self.close_sessions(host, handler.sessions as usize);
             self.debug = self.heap.str(report);
             let message = self.heap.str(abend.message);
-            let frame = self.frames.last_mut().expect("the frame of a try is there while it is open");
+            let frame =
+                self.frames.last_mut().expect("the frame of a try is there while it is open");
             frame.ip = handler.to;
             let Frame { base, program, .. } = *frame;
-            let registers = linked(programs, program).program.registers.max(FIRST_PARAMETER) as usize;
+            let registers =
+                linked(programs, program).program.registers.max(FIRST_PARAMETER) as usize;
             let base = base as usize;
             self.stack.truncate(base + registers);
             if let Some([status, _, error]) = self.stack.get_mut(base..base + 3) {
@@ -156,7 +168,10 @@ impl Machine {
     pub(super) fn close_sessions(&mut self, host: &mut dyn Host, keep: usize) {
         while self.sessions.len() > keep {
             if let Some((_, session)) = self.sessions.pop() {
-                host.close_session(super::value::Handle { kind: super::value::RefKind::Queue, id: session });
+                host.close_session(super::value::Handle {
+                    kind: super::value::RefKind::Queue,
+                    id: session,
+                });
             }
         }
     }

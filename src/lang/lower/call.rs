@@ -22,7 +22,8 @@ impl Lower<'_> {
         };
         if many {
             let register = self.reserve(1)?;
-            let all = Expr { kind: ExprKind::Array(args.positional.clone()), span: Default::default() };
+            let all =
+                Expr { kind: ExprKind::Array(args.positional.clone()), span: Default::default() };
             self.into(&all, register)?;
             if let Some(star) = &args.star {
                 let mark = self.next;

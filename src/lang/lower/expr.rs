@@ -7,7 +7,8 @@ use num_traits::ToPrimitive as _;
 
 use super::{Key, Lower, Lowered, TooLarge};
 use crate::lang::ast::{
-    ArithmeticOp, Binding, CompareOp, Expr, ExprKind, PatternLiteral, Segment, Sign, Special, Template,
+    ArithmeticOp, Binding, CompareOp, Expr, ExprKind, PatternLiteral, Segment, Sign, Special,
+    Template,
 };
 use crate::lang::program::{Cmp, Op, Part, R};
 
@@ -76,8 +77,12 @@ impl Lower<'_> {
             ExprKind::Special(Special::Env) => {
                 self.emit(Op::Env { into });
             }
-            ExprKind::Text(template) if template.constant().is_none() => self.fill(template, into)?,
-            ExprKind::Pattern(pattern) if pattern.text.constant().is_none() => self.pattern(pattern, into)?,
+            ExprKind::Text(template) if template.constant().is_none() => {
+                self.fill(template, into)?
+            }
+            ExprKind::Pattern(pattern) if pattern.text.constant().is_none() => {
+                self.pattern(pattern, into)?
+            }
             ExprKind::Array(items) => self.array(items, into)?,
             ExprKind::Names(bindings) => self.names(bindings, into)?,
             ExprKind::Pairs(pairs) => {
@@ -217,7 +222,9 @@ impl Lower<'_> {
             parts.push(match segment {
                 Segment::Text(text) => Part::Text((**text).into()),
                 Segment::Variable { name, .. } => match self.lookup(name) {
-                    Some(register) => Part::Variable { register, written: segment.as_written().into() },
+                    Some(register) => {
+                        Part::Variable { register, written: segment.as_written().into() }
+                    }
                     None => Part::Text(segment.as_written().into()),
                 },
                 Segment::Special(Special::Status) => Part::Status(R::STATUS.0),
@@ -248,7 +255,12 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn arithmetic(&mut self, first: &Expr, rest: &[(ArithmeticOp, Expr)], into: u16) -> Lowered<()> {
+    fn arithmetic(
+        &mut self,
+        first: &Expr,
+        rest: &[(ArithmeticOp, Expr)],
+        into: u16,
+    ) -> Lowered<()> {
         let mut left = self.operand(first)?;
         let mark = self.next;
         let mut held = None;
@@ -263,8 +275,12 @@ impl Lower<'_> {
             };
             let inner = self.next;
             let small = match (op, constant(expr)) {
-                (ArithmeticOp::Add, Some(Key::Int(number @ 0..=0x7fff))) => i16::try_from(number).ok(),
-                (ArithmeticOp::Subtract, Some(Key::Int(number @ 1..=0x7fff))) => i16::try_from(-number).ok(),
+                (ArithmeticOp::Add, Some(Key::Int(number @ 0..=0x7fff))) => {
+                    i16::try_from(number).ok()
+                }
+                (ArithmeticOp::Subtract, Some(Key::Int(number @ 1..=0x7fff))) => {
+                    i16::try_from(-number).ok()
+                }
                 _ => None,
             };
             if let Some(number) = small {
@@ -290,8 +306,11 @@ impl Lower<'_> {
         let mut left = self.operand(first)?;
         let mut ends = Vec::new();
         for (index, (op, expr)) in rest.iter().enumerate() {
-            let right =
-                if index == 0 { self.operand(expr)? } else { self.perhaps(|lower| lower.operand(expr))? };
+            let right = if index == 0 {
+                self.operand(expr)?
+            } else {
+                self.perhaps(|lower| lower.operand(expr))?
+            };
             self.emit(Op::Compare { op: cmp(*op), into, left, right });
             if index + 1 < rest.len() {
                 ends.push(self.jump_on(R(into), false));
@@ -337,8 +356,12 @@ impl Lower<'_> {
                     CompareOp::LessEqual => Op::IfLessEqual { left, right, want: when },
                     CompareOp::Greater => Op::IfGreater { left, right, want: when },
                     CompareOp::GreaterEqual => Op::IfGreaterEqual { left, right, want: when },
-                    CompareOp::Equal | CompareOp::Similar => Op::IfEqual { left, right, want: when },
-                    CompareOp::NotEqual | CompareOp::NotSimilar => Op::IfEqual { left, right, want: !when },
+                    CompareOp::Equal | CompareOp::Similar => {
+                        Op::IfEqual { left, right, want: when }
+                    }
+                    CompareOp::NotEqual | CompareOp::NotSimilar => {
+                        Op::IfEqual { left, right, want: !when }
+                    }
                 });
                 vec![self.emit(Op::Jump(0))]
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Cleanup, Key, Lower, Lowered, Outcome, TooLarge};
 use crate::lang::ast::{
-    Arguments, Binding, CallJob, Connector, Event, Execute, Expr, Flow, Job, JobKind, Target, TargetBase, TargetPart,
-    Update,
+    Arguments, Binding, CallJob, Connector, Event, Execute, Expr, Flow, Job, JobKind, Target,
+    TargetBase, TargetPart, Update,
 };
 use crate::lang::program::{ALTERNATIVE_REGISTERS, Alternative, ControlJob, JOBS, Op, R};
 
@@ -151,7 +151,8 @@ impl Lower<'_> {
                     }
                 }
                 let target = u16::try_from(self.program.targets.len()).map_err(|_| TooLarge)?;
-                let kinds = parts.iter().map(|part| matches!(part, TargetPart::Attribute(_))).collect();
+                let kinds =
+                    parts.iter().map(|part| matches!(part, TargetPart::Attribute(_))).collect();
                 self.program.targets.push(kinds);
                 self.emit(Op::Update { base: first, target });
             }
@@ -180,9 +181,10 @@ impl Lower<'_> {
         let base = self.reserve(2)?;
         let scan = event.guard.as_ref().is_some_and(|guard| guard.scan);
         let always = event.source.is_none();
-        for (register, part) in
-            [(base, event.source.as_ref()), (base + 1, event.guard.as_ref().map(|guard| &guard.pattern))]
-        {
+        for (register, part) in [
+            (base, event.source.as_ref()),
+            (base + 1, event.guard.as_ref().map(|guard| &guard.pattern)),
+        ] {
             match part {
                 Some(part) => self.into(part, register)?,
                 None => {
@@ -225,7 +227,8 @@ impl Lower<'_> {
     }
 
     fn control(&mut self, job: ControlJob, args: &Arguments) -> Lowered<Outcome> {
-        if let (ControlJob::Return, Arguments { positional, star: None, named, double_star: None }) = (job, args)
+        if let (ControlJob::Return, Arguments { positional, star: None, named, double_star: None }) =
+            (job, args)
             && let ([value], []) = (positional.as_slice(), named.as_slice())
         {
             let value = self.operand(value)?;
@@ -278,7 +281,9 @@ impl Lower<'_> {
     /// Evaluates arguments right where the parameters are, if it is plain now that they fit.
     fn placed(&mut self, job: ControlJob, args: &Arguments) -> Lowered<Option<u16>> {
         let parameters = job.parameters();
-        let Arguments { positional, star: None, named, double_star: None } = args else { return Ok(None) };
+        let Arguments { positional, star: None, named, double_star: None } = args else {
+            return Ok(None);
+        };
         let mut given: Vec<Option<&Expr>> = vec![None; parameters.len()];
         if positional.len() > parameters.len() {
             return Ok(None);
@@ -309,7 +314,11 @@ impl Lower<'_> {
         }
         for (register, (name, value)) in (base..).zip(parameters.iter().zip(&given)) {
             if value.is_none() {
-                let from = self.constant(if *name == "status" { Key::Int(0) } else { Key::Str(Arc::from("")) })?;
+                let from = self.constant(if *name == "status" {
+                    Key::Int(0)
+                } else {
+                    Key::Str(Arc::from(""))
+                })?;
                 self.emit(Op::Move { into: register, from });
             }
         }

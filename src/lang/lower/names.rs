@@ -13,9 +13,13 @@ pub(super) fn assigned(flow: &Flow, into: &mut Vec<Arc<str>>) {
 
 fn job(kind: &JobKind, into: &mut Vec<Arc<str>>) {
     match kind {
-        JobKind::Assign(bindings) => into.extend(bindings.iter().map(|binding| Arc::clone(&binding.name.name))),
+        JobKind::Assign(bindings) => {
+            into.extend(bindings.iter().map(|binding| Arc::clone(&binding.name.name)))
+        }
         JobKind::Update(update) => {
-            if let (TargetBase::Variable(name), []) = (&update.target.base, update.target.parts.as_slice()) {
+            if let (TargetBase::Variable(name), []) =
+                (&update.target.base, update.target.parts.as_slice())
+            {
                 into.push(Arc::clone(name));
             }
         }
