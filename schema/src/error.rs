@@ -89,6 +89,8 @@ kinds! {
     Io = "KF1029", 500, EIO;
     /// A format version this binary does not know.
     Version = "KF1030", 500, EIO;
+    /// A rename between what is kept as objects and what is kept as plain files: copy and delete.
+    CrossDevice = "KF1031", 400, EXDEV;
     /// A fault of ours.
     Internal = "KF1099", 500, EIO;
 }
@@ -102,6 +104,7 @@ mod errno {
     pub(super) const EACCES: i32 = 13;
     pub(super) const EBUSY: i32 = 16;
     pub(super) const EEXIST: i32 = 17;
+    pub(super) const EXDEV: i32 = 18;
     pub(super) const ENOTDIR: i32 = 20;
     pub(super) const EISDIR: i32 = 21;
     pub(super) const EINVAL: i32 = 22;

@@ -1,0 +1,515 @@
+//! Saving: from the bytes of a file to one commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::layout::names::{self, Made};
+use kompira_schema::limits::{ATTACHMENT_MAX, TEXT_MAX};
+use kompira_schema::message;
+use kompira_schema::path::{Name, ObjectPath};
+use kompira_schema::record::Record;
+use kompira_schema::tree::{Change, NodeKind};
+use kompira_schema::types::{Container, TypeDef};
+use kompira_schema::value::{Dict, Ref, Value};
+
+use super::ask::{Ask, invalid, io};
+use super::buffer::Buffer;
+use super::draft::{Draft, Goal, New, NewKind, State};
+use super::place::Place;
+use super::record::{read_record, record_text};
+use crate::store::INLINE_MAX;
+use crate::tree::{Content, Draft as NewObject, EntryKind, ImportOptions, Patch, Txn};
+
+/// What a new file becomes, with its type found.
+pub(super) enum Plan {
+    /// An object with the bytes as its file.
+    Content { type_id: ObjectId, fields: Dict },
+    /// An object whose file is this record.
+    Yaml(Box<Record>),
+}
+
+/// A file that becomes an object.
+pub(super) struct Making<'m> {
+    pub(super) dir: ObjectId,
+    pub(super) name: &'m Name,
+    pub(super) suffix: Option<&'m str>,
+    pub(super) id: Option<ObjectId>,
+    pub(super) content: Content,
+    /// The bytes, unless they are more than a text field can hold.
+    pub(super) bytes: Option<Bytes>,
+    pub(super) mode: Option<u16>,
+    pub(super) mtime: Option<Timestamp>,
+    /// The scratch node or object that it is made of: it goes in the same commit.
+    pub(super) from: Option<(ObjectId, EntryKind)>,
+}
+
+/// Whether the text of a refused save is worth keeping.
+fn is_refusal(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Invalid
+            | Kind::Stale
+            | Kind::BadName
+            | Kind::NameTooLong
+            | Kind::WrongType
+            | Kind::TooLarge
+            | Kind::Exists
+            | Kind::NotFound
+            | Kind::Protected
+            | Kind::Denied
+            | Kind::BadRequest
+            | Kind::Cycle
+    )
+}
+
+impl Ask<'_> {
+    /// Saves a draft if there is something to save.
+    ///
+    /// A first flush that finds a new or truncated file with nothing written yet is the shell
+    /// setting up a redirection, not a save: it waits for the next one or the last close
+    /// (rule: `files/close`).
+    pub(super) fn save(&mut self, draft: &Arc<Draft>, force: bool) -> Result<(), Fault> {
+        let mut state = draft.state.lock();
+        if state.gone || !state.changed {
+            return Ok(());
+        }
+        if !state.wrote && !force {
+            state.idle_flushes = state.idle_flushes.saturating_add(1);
+            if state.idle_flushes == 1 {
+                return Ok(());
+            }
+        }
+        self.renew();
+        let was_new = match &state.goal {
+            Goal::New(new) => Some(new.clone()),
+            _ => None,
+        };
+        match self.commit(draft, &mut state) {
+            Ok(rev) => {
+                state.changed = false;
+                state.appended = None;
+                state.mode = None;
+                state.mtime = None;
+                self.renew();
+                if let Some(new) = &was_new {
+                    self.files.drafts.settled(new, draft);
+                }
+                self.saved_as(draft, &mut state, rev);
+                Ok(())
+            }
+            Err(fault) => {
+                if is_refusal(fault.kind()) {
+                    self.refuse(draft, &mut state, &fault);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// After a save: the next conflict check starts from it, and the kernel learns what it cannot
+    /// know (a record is shown in its canonical form).
+    fn saved_as(&mut self, draft: &Draft, state: &mut State, rev: Rev) {
+        if state.refused {
+            self.forget_refused(state);
+        }
+        match state.goal {
+            Goal::Yaml(_) | Goal::Record(_) => {
+                // The buffer keeps what was written, for the handles that go on writing.
+                if let Ok(bytes) = state.buffer.whole() {
+                    self.files.remember(draft.ino, rev, Bytes::from(bytes));
+                }
+                self.files.seen.remove(&draft.ino);
+                self.files.told.tell(vec![Change::Content(draft.ino)]);
+            }
+            Goal::Scratch(_) | Goal::Content(_) => self.files.seen.insert(draft.ino, rev),
+            Goal::New(_) | Goal::Attachment(_) | Goal::Control(_) => {}
+        }
+        // A later write through a handle that is still open builds on what it wrote.
+        state.base = self.base(&state.goal).ok();
+    }
+
+    fn commit(&mut self, draft: &Draft, state: &mut State) -> Result<Rev, Fault> {
+        self.load(state)?;
+        let goal = state.goal.clone();
+        match goal {
+            Goal::New(new) => self.commit_new(draft, &new, state),
+            Goal::Scratch(id) => {
+                let base = self.base_rev(id, state)?;
+                let content = self.content_of(&mut state.buffer)?;
+                let (mode, mtime) = (state.mode, state.mtime);
+                let done = self.commit_with(|txn| {
+                    txn.scratch_write(id, base, content.clone())?;
+                    set_attr(txn, id, mode, mtime)
+                })?;
+                Ok(done.rev)
+            }
+            Goal::Content(id) => self.commit_content(id, state),
+            Goal::Yaml(id) | Goal::Record(id) => {
+                let base = self.base_rev(id, state)?;
+                let record = read_record(&text_of(&state.buffer)?)?;
+                let (mode, mtime) = (state.mode, state.mtime);
+                let done = self.commit_with(|txn| {
+                    txn.apply_record(id, base, &record, ImportOptions::default())?;
+                    set_attr(txn, id, mode, mtime)
+                })?;
+                if matches!(goal_of(state), Goal::Record(_)) {
+                    self.files.told.tell(vec![Change::Attr(Place::Object(id).ino())]);
+                }
+                Ok(done.rev)
+            }
+            Goal::Attachment(number) => {
+                let content = self.content_of(&mut state.buffer)?;
+                self.set_attachment(number, content)
+            }
+            Goal::Control(number) => {
+                let text = text_of(&state.buffer)?;
+                self.control(number, text.trim())?;
+                Ok(self.view.rev())
+            }
+        }
+    }
+
+    fn commit_new(&mut self, draft: &Draft, new: &New, state: &mut State) -> Result<Rev, Fault> {
+        let Some(Place::Object(id)) = Place::of(draft.ino) else { return Err(invalid()) };
+        let content = self.content_of(&mut state.buffer)?;
+        match &new.kind {
+            NewKind::Scratch => {
+                let (mode, mtime) = (state.mode.unwrap_or(0), state.mtime);
+                let done = self.commit_with(|txn| {
+                    let made = txn.scratch_create(
+                        new.dir,
+                        &new.file,
+                        NodeKind::File,
+                        Some(id),
+                        mode,
+                        content.clone(),
+                    )?;
+                    set_attr(txn, made, None, mtime)
+                })?;
+                state.goal = Goal::Scratch(id);
+                Ok(done.rev)
+            }
+            NewKind::Object { name, suffix } => {
+                let making = Making {
+                    dir: new.dir,
+                    name,
+                    suffix: suffix.as_deref(),
+                    id: Some(id),
+                    bytes: self.small(&state.buffer)?,
+                    content,
+                    mode: state.mode,
+                    mtime: state.mtime,
+                    from: None,
+                };
+                let (rev, _, yaml) = self.make(&making)?;
+                state.goal = if yaml { Goal::Yaml(id) } else { Goal::Content(id) };
+                Ok(rev)
+            }
+        }
+    }
+
+    /// Replaces the content of an object. A bare object follows the creation rule as long as it is
+    /// bare: a text that becomes a script becomes a ScriptJob (rule: `files/bare`).
+    fn commit_content(&mut self, id: ObjectId, state: &mut State) -> Result<Rev, Fault> {
+        let base = self.base_rev(id, state)?;
+        let content = self.content_of(&mut state.buffer)?;
+        let bytes = self.small(&state.buffer)?;
+        let (mode, mtime) = (state.mode, state.mtime);
+        let plan = self.other_plan(id, bytes.as_ref())?;
+        let done = self.commit_with(|txn| {
+            put_content(txn, id, base, &content, plan.as_ref())?;
+            set_attr(txn, id, mode, mtime)
+        })?;
+        if matches!(plan, Some(Plan::Yaml(_))) {
+            state.goal = Goal::Yaml(id);
+        }
+        Ok(done.rev)
+    }
+
+    /// For a bare object whose new content makes it something else: what.
+    pub(super) fn other_plan(
+        &self,
+        id: ObjectId,
+        bytes: Option<&Bytes>,
+    ) -> Result<Option<Plan>, Fault> {
+        let Some(entry) = self.view.entry(id)? else { return Ok(None) };
+        if entry.kind != EntryKind::Bare {
+            return Ok(None);
+        }
+        let dir = self.view.head(id)?.parent;
+        if self.table_type(dir)?.is_some() {
+            return Ok(None);
+        }
+        let plan = self.plan(dir, entry.suffix.as_deref(), bytes)?;
+        Ok(match &plan {
+            Plan::Content { type_id, .. } if *type_id == entry.type_id => None,
+            _ => Some(plan),
+        })
+    }
+
+    /// The revision that a save must find, after looking whether what moved since was the content.
+    fn base_rev(&self, id: ObjectId, state: &mut State) -> Result<Option<Rev>, Fault> {
+        let Some(base) = &state.base else { return Ok(None) };
+        let head = self.view.head(id)?;
+        if head.rev == base.rev {
+            return Ok(Some(base.rev));
+        }
+        let now = self.saved(&state.goal)?;
+        if now == base.content {
+            return Ok(Some(head.rev));
+        }
+        if let Some(from) = state.appended {
+            let left = usize::try_from(state.buffer.len() - from).unwrap_or(usize::MAX);
+            let tail = state.buffer.read(from, left).map_err(|error| io(&error))?;
+            state.buffer = Buffer::default();
+            state.loaded = false;
+            self.load(state)?;
+            let len = state.buffer.len();
+            let spill = &self.files.options.spill;
+            state.buffer.write(len, &tail, spill).map_err(|error| io(&error))?;
+            state.appended = Some(len);
+            return Ok(Some(head.rev));
+        }
+        Err(Fault::new(Kind::Stale, message!("files.stale", name = head.name)))
+    }
+
+    /// The bytes as the tree takes them: small ones as they are, large ones as a stored blob.
+    pub(super) fn content_of(&self, buffer: &mut Buffer) -> Result<Content, Fault> {
+        if buffer.len() <= INLINE_MAX as u64 {
+            return Ok(Content::Inline(Bytes::from(buffer.whole().map_err(|error| io(&error))?)));
+        }
+        let mut reader = buffer.reader().map_err(|error| io(&error))?;
+        let (hash, size) = self.files.tree.store().blobs().put(&mut *reader, ATTACHMENT_MAX)?;
+        Ok(Content::Blob { hash, size })
+    }
+
+    /// The bytes, if a text field could hold them.
+    pub(super) fn small(&self, buffer: &Buffer) -> Result<Option<Bytes>, Fault> {
+        if buffer.len() > TEXT_MAX as u64 {
+            return Ok(None);
+        }
+        Ok(Some(Bytes::from(buffer.whole().map_err(|error| io(&error))?)))
+    }
+
+    /// The type that a Table prescribes; `None` for another directory.
+    pub(super) fn table_type(&self, dir: ObjectId) -> Result<Option<ObjectId>, Fault> {
+        let def = self.view.type_of(dir)?;
+        let Container::OfTypeIn(field) = &def.container else { return Ok(None) };
+        let root = kompira_schema::tree::Caller {
+            user: crate::auth::User::ROOT,
+            ..self.who.clone()
+        };
+        let table = self.view.get(&root, dir)?;
+        match self.view.field(&table, field).as_deref() {
+            Some(Value::Object(Ref::Object(id))) => Ok(Some(*id)),
+            _ => Err(Fault::new(Kind::WrongType, message!("files.table_without_type"))),
+        }
+    }
+
+    /// The creation rule with its type found (rule: `files/creation`).
+    pub(super) fn plan(
+        &self,
+        dir: ObjectId,
+        suffix: Option<&str>,
+        bytes: Option<&Bytes>,
+    ) -> Result<Plan, Fault> {
+        if let Some(type_id) = self.table_type(dir)? {
+            let def = self.view.type_def(type_id)?;
+            if def.file.representative.is_some() || def.file.made_from_file.is_some() {
+                return Ok(Plan::Content { type_id, fields: given_fields(&def, suffix) });
+            }
+            let bytes = bytes.ok_or_else(invalid)?;
+            let path = self.view.path_of(type_id).ok_or_else(invalid)?;
+            return Ok(Plan::Yaml(Box::new(record_text(bytes, Some(path.as_str()))?)));
+        }
+        let made = match bytes {
+            None => Made::Attached,
+            Some(bytes) => names::rule(false, suffix, &self.files.suffixes, bytes, |bytes| {
+                super::record::is_record(bytes, suffix)
+            }),
+        };
+        let name = match made {
+            Made::Record => {
+                let bytes = bytes.ok_or_else(invalid)?;
+                return Ok(Plan::Yaml(Box::new(record_text(bytes, None)?)));
+            }
+            Made::Type(name) => name,
+            Made::Attached | Made::TableType => "AttachedFile".to_owned(),
+        };
+        let type_id = self.view.builtin(&name).ok_or_else(|| Fault::internal("a type is gone"))?;
+        let def = self.view.type_def(type_id)?;
+        Ok(Plan::Content { type_id, fields: given_fields(&def, suffix) })
+    }
+
+    /// Makes an object of a file. Answers its revision, its number and whether its file is its
+    /// record. A pending sidecar joins it in the same commit.
+    pub(super) fn make(&mut self, making: &Making<'_>) -> Result<(Rev, ObjectId, bool), Fault> {
+        let sidecar = names::sidecar(making.name, making.suffix);
+        let pending = self.pending_record(making.dir, &sidecar)?;
+        let plan = match &pending {
+            // The record says the type; the creation rule is not asked.
+            Some((_, record)) => match self.typed(record) {
+                Ok((type_id, def))
+                    if def.file.representative.is_some() || def.file.made_from_file.is_some() =>
+                {
+                    Plan::Content { type_id, fields: Dict::new() }
+                }
+                _ => self.plan(making.dir, making.suffix, making.bytes.as_ref())?,
+            },
+            None => self.plan(making.dir, making.suffix, making.bytes.as_ref())?,
+        };
+        let mut joined = None;
+        if let (Some((scratch, record)), Plan::Content { type_id, .. }) = (&pending, &plan)
+            && self.typed(record).is_ok_and(|(named, _)| named == *type_id)
+        {
+            let options = ImportOptions { lenient: true, ..ImportOptions::default() };
+            let made = self.commit_with(|txn| {
+                let draft = new_object(making, Dict::new(), false);
+                let id = txn.create_record(making.dir, making.name, record, draft, options)?;
+                txn.scratch_delete(*scratch)?;
+                finish(txn, id, making)
+            });
+            match made {
+                Ok(done) => joined = Some(done),
+                Err(fault) if fault.kind() == Kind::Invalid || fault.kind() == Kind::WrongType => {
+                    self.files.note(Place::Object(making.dir).ino(), &fault);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let yaml = matches!(plan, Plan::Yaml(_));
+        let done = match joined {
+            Some(done) => {
+                let dir = Place::Object(making.dir).ino();
+                self.files.told.tell(vec![Change::Name { dir, name: sidecar }]);
+                done
+            }
+            None => self.commit_with(|txn| {
+                let id = match &plan {
+                    Plan::Content { type_id, fields } => txn.create(
+                        making.dir,
+                        making.name,
+                        *type_id,
+                        new_object(making, fields.clone(), true),
+                    )?,
+                    Plan::Yaml(record) => {
+                        let draft =
+                            NewObject { content: None, ..new_object(making, Dict::new(), false) };
+                        let options = ImportOptions::default();
+                        txn.create_record(making.dir, making.name, record, draft, options)?
+                    }
+                };
+                finish(txn, id, making)
+            })?,
+        };
+        self.renew();
+        self.join_companion(making, done.value)?;
+        Ok((done.rev, done.value, yaml))
+    }
+
+    /// The type that a record names.
+    pub(super) fn typed(&self, record: &Record) -> Result<(ObjectId, Arc<TypeDef>), Fault> {
+        self.view.type_by_path(&ObjectPath::parse(&record.type_object)?)
+    }
+
+    /// A sidecar that was there before its object.
+    pub(super) fn pending_record(
+        &self,
+        dir: ObjectId,
+        sidecar: &str,
+    ) -> Result<Option<(ObjectId, Record)>, Fault> {
+        let Some(entry) = self.view.child(dir, sidecar)? else { return Ok(None) };
+        if entry.kind != EntryKind::Scratch || entry.node != NodeKind::File {
+            return Ok(None);
+        }
+        let bytes = self.bytes(entry.id)?;
+        Ok(record_text(&bytes, None).ok().map(|record| (entry.id, record)))
+    }
+}
+
+fn goal_of(state: &State) -> &Goal {
+    &state.goal
+}
+
+fn new_object(making: &Making<'_>, fields: Dict, bare: bool) -> NewObject {
+    NewObject {
+        id: making.id,
+        fields,
+        content: Some(making.content.clone()),
+        suffix: making.suffix.map(str::to_owned),
+        mode: making.mode,
+        bare,
+        ..NewObject::default()
+    }
+}
+
+fn finish(txn: &mut Txn, id: ObjectId, making: &Making<'_>) -> Result<ObjectId, Fault> {
+    set_attr(txn, id, None, making.mtime)?;
+    match making.from {
+        Some((from, EntryKind::Scratch)) => txn.scratch_delete(from)?,
+        Some((from, _)) => txn.delete(from)?,
+        None => {}
+    }
+    Ok(id)
+}
+
+pub(super) fn set_attr(
+    txn: &mut Txn,
+    id: ObjectId,
+    mode: Option<u16>,
+    mtime: Option<Timestamp>,
+) -> Result<(), Fault> {
+    if mode.is_none() && mtime.is_none() {
+        return Ok(());
+    }
+    txn.set_attr(id, mode, mtime)
+}
+
+/// Replaces the content of an object, and its type if `plan` says so.
+pub(super) fn put_content(
+    txn: &mut Txn,
+    id: ObjectId,
+    base: Option<Rev>,
+    content: &Content,
+    plan: Option<&Plan>,
+) -> Result<(), Fault> {
+    match plan {
+        None => txn.update(id, base, Patch { content: Some(content.clone()), ..Patch::default() }),
+        Some(Plan::Content { type_id, .. }) => txn.retype(id, *type_id, content.clone()),
+        Some(Plan::Yaml(record)) => txn.apply_record(id, base, record, ImportOptions::default()),
+    }
+}
+
+/// Fields that follow from the suffix of the file.
+fn given_fields(def: &TypeDef, suffix: Option<&str>) -> Dict {
+    let mut fields = Dict::new();
+    let Some(suffix) = suffix else { return fields };
+    if let Some(field) = &def.file.suffix_from {
+        fields.insert(field.clone(), Value::from(suffix));
+    }
+    if def.builtin && def.name == "Wiki" {
+        let style = match suffix.to_ascii_lowercase().as_str() {
+            "md" => Some("Markdown"),
+            "textile" => Some("Textile"),
+            "creole" => Some("Creole"),
+            _ => None,
+        };
+        if let Some(style) = style {
+            fields.insert("style".to_owned(), Value::from(style));
+        }
+    }
+    fields
+}
+
+/// The text of a buffer.
+fn text_of(buffer: &Buffer) -> Result<String, Fault> {
+    if buffer.len() > TEXT_MAX as u64 {
+        return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = TEXT_MAX)));
+    }
+    let bytes = buffer.whole().map_err(|error| io(&error))?;
+    String::from_utf8(bytes)
+        .map_err(|_| Fault::new(Kind::Invalid, message!("files.not_utf8")))
+}
