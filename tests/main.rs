@@ -1,8 +1,10 @@
 //! All tests that need the whole product, a folder per theme.
 #![allow(clippy::unwrap_used)]
 
+mod files;
 mod http;
 mod lang;
+mod reference;
 mod remote;
 mod support;
 mod vm;

@@ -72,6 +72,7 @@ fn meaning(kind: Kind) -> (&'static str, &'static str) {
         Kind::NoAttribute => ("No such extended attribute.", "getfattr -d lists those there are"),
         Kind::Io => ("An outside system answered with an I/O error.", "the log says which"),
         Kind::Version => ("The data were written by a newer version.", "use that version or a later one"),
+        Kind::CrossDevice => ("Objects and plain files are kept apart.", "copy it and remove the original: mv does so by itself"),
         Kind::Internal => ("A fault of ours.", "report it with the request id; the log says more"),
     }
 }

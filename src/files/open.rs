@@ -261,8 +261,8 @@ impl Ask<'_> {
         dir: ObjectId,
         name: &kompira_schema::path::Name,
     ) -> Result<Option<ObjectId>, Fault> {
-        let _ = (dir, name);
-        Ok(None) // FORMER
+
+        self.view.former(dir, name.as_str())
     }
 
     /// An editor renamed the object to a backup name and now writes the file anew: the object

@@ -92,7 +92,7 @@ impl Ask<'_> {
         if let Some((scratch, record)) = self.pending_record(dir, &sidecar)?
             && self.typed(&record).is_ok_and(|(_, def)| def.is_container())
         {
-            let options = ImportOptions { lenient: true, ..ImportOptions::default() };
+            let options = ImportOptions { lenient: true, ..ImportOptions::MOUNT };
             let done = self.commit_with(|txn| {
                 let id = txn.create_record(dir, name, &record, draft(false), options)?;
                 txn.scratch_delete(scratch)?;

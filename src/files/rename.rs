@@ -194,7 +194,7 @@ impl Ask<'_> {
         } else if form == Form::Yaml {
             let record = self.record_of_content(&content, over)?;
             self.commit_with(|txn| {
-                txn.apply_record(target, None, &record, ImportOptions::default())?;
+                txn.apply_record(target, None, &record, ImportOptions::MOUNT)?;
                 remove(txn, from)?;
                 set_attr(txn, target, mode, mtime)
             })?
@@ -407,7 +407,7 @@ impl Ask<'_> {
     /// `mv .a dest/` came before `mv a dest/`: the record that waits joins its object.
     fn join_record(&mut self, id: ObjectId, dir: ObjectId, sidecar: &str) -> Result<(), Fault> {
         let Some((scratch, record)) = self.pending_record(dir, sidecar)? else { return Ok(()) };
-        let options = ImportOptions { lenient: true, ..ImportOptions::default() };
+        let options = ImportOptions { lenient: true, ..ImportOptions::MOUNT };
         self.commit_with(|txn| {
             txn.apply_record(id, None, &record, options)?;
             txn.scratch_delete(scratch)
@@ -471,7 +471,7 @@ impl Ask<'_> {
                     let record = record_text(&text, None)?;
                     let id = object.id;
                     let done = self.commit_with(|txn| {
-                        txn.apply_record(id, None, &record, ImportOptions::default())
+                        txn.apply_record(id, None, &record, ImportOptions::MOUNT)
                     })?;
                     (Place::Record(id).ino(), done.rev)
                 }
@@ -538,7 +538,7 @@ impl Ask<'_> {
         })?;
         let id = object.id;
         let done = self.commit_with(|txn| {
-            txn.apply_record(id, None, &record, ImportOptions::default())?;
+            txn.apply_record(id, None, &record, ImportOptions::MOUNT)?;
             remove(txn, from)
         })?;
         self.files.hidden.lock().remove(&id);

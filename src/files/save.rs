@@ -152,7 +152,7 @@ impl Ask<'_> {
                 let record = read_record(&text_of(&state.buffer)?)?;
                 let (mode, mtime) = (state.mode, state.mtime);
                 let done = self.commit_with(|txn| {
-                    txn.apply_record(id, base, &record, ImportOptions::default())?;
+                    txn.apply_record(id, base, &record, ImportOptions::MOUNT)?;
                     set_attr(txn, id, mode, mtime)
                 })?;
                 if matches!(goal_of(state), Goal::Record(_)) {
@@ -365,7 +365,7 @@ impl Ask<'_> {
         if let (Some((scratch, record)), Plan::Content { type_id, .. }) = (&pending, &plan)
             && self.typed(record).is_ok_and(|(named, _)| named == *type_id)
         {
-            let options = ImportOptions { lenient: true, ..ImportOptions::default() };
+            let options = ImportOptions { lenient: true, ..ImportOptions::MOUNT };
             let made = self.commit_with(|txn| {
                 let draft = new_object(making, Dict::new(), false);
                 let id = txn.create_record(making.dir, making.name, record, draft, options)?;
@@ -398,7 +398,7 @@ impl Ask<'_> {
                     Plan::Yaml(record) => {
                         let draft =
                             NewObject { content: None, ..new_object(making, Dict::new(), false) };
-                        let options = ImportOptions::default();
+                        let options = ImportOptions::MOUNT;
                         txn.create_record(making.dir, making.name, record, draft, options)?
                     }
                 };
@@ -479,7 +479,7 @@ pub(super) fn put_content(
     match plan {
         None => txn.update(id, base, Patch { content: Some(content.clone()), ..Patch::default() }),
         Some(Plan::Content { type_id, .. }) => txn.retype(id, *type_id, content.clone()),
-        Some(Plan::Yaml(record)) => txn.apply_record(id, base, record, ImportOptions::default()),
+        Some(Plan::Yaml(record)) => txn.apply_record(id, base, record, ImportOptions::MOUNT),
     }
 }
 
