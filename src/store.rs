@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod blob;
+pub mod check;
 pub mod codec;
 mod commit;
 mod counter;
@@ -28,6 +29,7 @@ mod window;
 
 pub use batch::{Batch, CommitError};
 pub use blob::{BlobReader, Blobs, INLINE_MAX};
+pub use check::{Depth, Finding, Report};
 pub use codec::{
     Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, Head, Place, What,
 };

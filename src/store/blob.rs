@@ -22,6 +22,7 @@ use super::kv::{Family, KvRead, StoreError, WriteSet};
 use super::store::Store;
 use files::{BlobFiles, PIECE};
 pub use reader::BlobReader;
+pub(super) use sweep::read_hash;
 
 /// Largest content that is kept inside the store: the size up to which a file of its own would
 /// cost more than the bytes.

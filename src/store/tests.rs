@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, on both engines.
 
 mod blob;
+mod check;
 mod commit;
 mod crash;
 mod engine;

@@ -148,6 +148,15 @@ impl BlobFiles {
         Ok(())
     }
 
+    /// The size of a file; `None` if it is not there.
+    pub(in crate::store) fn size(&self, hash: &BlobHash) -> Result<Option<u64>, StoreError> {
+        match fs::metadata(self.path(hash)) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes a file. The caller holds [`BlobFiles::names`].
     pub(super) fn remove(&self, hash: &BlobHash) -> Result<(), StoreError> {
         fail_point_io!("store.blob.before_unlink")?;
