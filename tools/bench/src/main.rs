@@ -1,2 +1,38 @@
-//! See docs/architecture.md.
-fn main() {}
+//! `kompira-bench`: what the parts of kompira-fs do in a second, and beside whom.
+//!
+//! Every part measures in rounds, every round measures every variant once, and what is printed
+//! are medians, their spread, and ratios taken within a round; see docs/performance.md.
+
+mod fs;
+mod report;
+mod statistics;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Measures the parts of kompira-fs.
+#[derive(Debug, Parser)]
+#[command(name = "kompira-bench", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Small files, saves, listings, git, grep and tar on mounts and folders, side by side.
+    Fs(fs::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().part {
+        Part::Fs(arguments) => fs::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("kompira-bench: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
