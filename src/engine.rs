@@ -4,20 +4,57 @@
 //! queue and run each for a budget of steps; a process that waits is a row and no thread. Each
 //! step's changes to the tree, the checkpoint and the console are one commit.
 
+mod admission;
+mod code;
 pub mod console;
+mod control;
+mod delete;
+mod events;
+mod flight;
+mod inner;
+mod limits;
+mod locks;
 pub mod process;
+mod queue;
+mod recover;
+mod row;
+mod settings;
+mod slot;
+mod start;
+mod timer;
+mod turn;
 pub mod vm;
+mod world;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use kompira_schema::error::Fault;
-use kompira_schema::id::{ObjectId, ProcessId, ScheduleId};
+use parking_lot::{Mutex, RwLock};
+
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
+use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Ref;
 
 pub use console::{ConsoleEvent, ConsoleStream, ConsoleText};
+pub use limits::Limits;
 pub use process::{Filter, Modes, Monitoring, Params, ProcessInfo, Status};
+
+use crate::base::clock::{Alarm, Clock};
+use crate::remote::Runner;
+use crate::store::{Direction, Durability, Family, Fed, codec, keys};
+use crate::tree::Tree;
+use delete::not_found;
+use inner::Inner;
+use row::Row;
+use slot::{Order, Phase, Slot};
 
 /// How a process is started.
 #[derive(Debug, Clone, Default)]
@@ -41,10 +78,93 @@ pub struct StartOptions {
 /// The job engine. Clones are handles of one engine.
 #[derive(Clone)]
 pub struct Engine {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
 }
 
+/// How long an order may take before its caller is told that it goes on without him.
+const ORDER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often old processes are looked for, when they expire at all.
+const EXPIRY: Duration = Duration::from_secs(600);
+
 impl Engine {
+    /// Takes up what ran when the last server ended, and starts to work.
+    ///
+    /// # Errors
+    /// Those of the store; no thread can be had.
+    pub fn start(
+        tree: Tree,
+        builtins: Arc<vm::Builtins>,
+        runner: Arc<dyn Runner>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Result<Self, Fault> {
+        let inner = Arc::new(Inner {
+            queue: queue::Queue::default(),
+            timers: timer::Timers::new(Arc::clone(&clock)),
+            admission: admission::Admission::new(limits.active),
+            locks: locks::Locks::default(),
+            codes: code::Codes::new(),
+            mailbox: events::Mailbox::default(),
+            slots: RwLock::new(HashMap::new()),
+            stopping: AtomicBool::new(false),
+            stopped: Arc::new(Alarm::default()),
+            threads: Mutex::new(Vec::new()),
+            tree,
+            builtins,
+            runner,
+            clock,
+            limits,
+        });
+        let engine = Self { inner };
+        recover::recover(&engine.inner)?;
+        for number in 0..engine.inner.limits.workers.max(1) {
+            engine.thread(&format!("engine-{number}"), turn::work)?;
+        }
+        engine.thread("engine-timer", |inner| inner.timers.run(|id| inner.wake(id)))?;
+        engine.thread("engine-feed", listen)?;
+        if engine.inner.limits.keep_finished.is_some() {
+            engine.thread("engine-expiry", expire)?;
+        }
+        Ok(engine)
+    }
+
+    fn thread(&self, name: &str, work: fn(&Arc<Inner>)) -> Result<(), Fault> {
+        let inner = Arc::clone(&self.inner);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&inner))
+            .map_err(Fault::internal)?;
+        self.inner.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Starts the jobflows that lie directly in `/system/startup`, in the order of their names, as
+    /// `who` (rule: `operations/startup`). One that cannot be started is told in the log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn run_startup(&self, who: &Caller) -> Result<Vec<ProcessId>, Fault> {
+        /// Reason: more than that is no start-up.
+        const STARTUP_MAX: usize = 1_000;
+        let view = self.inner.tree.view();
+        let path = kompira_schema::path::ObjectPath::parse("/system/startup")?;
+        let Some(directory) = view.find_path(&path)? else { return Ok(Vec::new()) };
+        let mut started = Vec::new();
+        for entry in view.children(who, directory, None, STARTUP_MAX)? {
+            let def = view.type_def(entry.type_id)?;
+            if !entry.is_object() || !def.builtin || def.name != "Jobflow" {
+                continue;
+            }
+            let options = StartOptions { invoker: Some(directory), ..StartOptions::default() };
+            match self.execute(who, entry.id, Params::default(), options) {
+                Ok(id) => started.push(id),
+                Err(fault) => tracing::error!(name = entry.name, ?fault, "startup job not started"),
+            }
+        }
+        Ok(started)
+    }
+
     /// Starts a process of the jobflow or script job `job` as `who` (rule: `operations/execute`).
     ///
     /// The process is durable when this returns.
@@ -58,8 +178,14 @@ impl Engine {
         params: Params,
         options: StartOptions,
     ) -> Result<ProcessId, Fault> {
-        let _ = (who, job, params, options);
-        unimplemented!()
+        start::execute(&self.inner, who, job, &params, &options)
+    }
+
+    /// The record of a process that `who` may see.
+    fn visible(&self, who: &Caller, id: ProcessId) -> Result<Row, Fault> {
+        let row = self.inner.row(id)?.ok_or_else(|| not_found(id))?;
+        let may = row.user == who.user || self.inner.tree.view().privileged(who.user);
+        if may { Ok(row) } else { Err(not_found(id)) }
     }
 
     /// The state of a process.
@@ -67,8 +193,21 @@ impl Engine {
     /// # Errors
     /// `NotFound` also for a process that `who` may not see.
     pub fn info(&self, who: &Caller, id: ProcessId) -> Result<ProcessInfo, Fault> {
-        let _ = (who, id);
-        unimplemented!()
+        let row = self.visible(who, id)?;
+        Ok(self.now_of(id, &row))
+    }
+
+    /// The properties, RUNNING included, which only memory knows.
+    fn now_of(&self, id: ProcessId, row: &Row) -> ProcessInfo {
+        let mut info = row.info(id, self.inner.now());
+        if let Some(slot) = self.inner.slot(id) {
+            let state = slot.lock();
+            let runs = matches!(state.phase, Phase::Running | Phase::Again);
+            if runs && info.status == Status::Ready && !info.suspended {
+                info.status = Status::Running;
+            }
+        }
+        info
     }
 
     /// Processes that `who` may see, newest first, below `before`, at most `limit`.
@@ -82,8 +221,46 @@ impl Engine {
         before: Option<ProcessId>,
         limit: usize,
     ) -> Result<Vec<ProcessInfo>, Fault> {
-        let _ = (who, filter, before, limit);
-        unimplemented!()
+        let mine = (!self.inner.tree.view().privileged(who.user)).then_some(who.user);
+        let mut found = Vec::new();
+        let range = row::processes_before(before);
+        self.inner.snapshot().try_scan(
+            Family::Process,
+            &range,
+            Direction::Reverse,
+            |key, bytes| {
+                if found.len() >= limit {
+                    return Ok(ControlFlow::Break(()));
+                }
+                let row: Row = codec::unpack(Family::Process, key, bytes).map_err(Fault::from)?;
+                let Some((id, _)) = keys::split_u64(key) else {
+                    return Ok(ControlFlow::Continue(()));
+                };
+                if mine.is_none_or(|mine| mine == row.user) {
+                    let info = self.now_of(ProcessId(id), &row);
+                    if filter.matches(&info) {
+                        found.push(info);
+                    }
+                }
+                Ok::<_, Fault>(ControlFlow::Continue(()))
+            },
+        )?;
+        Ok(found)
+    }
+
+    /// The children of a process, in the order in which they came to be.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn children(&self, who: &Caller, id: ProcessId) -> Result<Vec<ProcessInfo>, Fault> {
+        self.visible(who, id)?;
+        let mut found = Vec::new();
+        for child in row::children(&self.inner.snapshot(), id)? {
+            if let Some(row) = self.inner.row(child)? {
+                found.push(self.now_of(child, &row));
+            }
+        }
+        Ok(found)
     }
 
     /// Waits for the end of a process; `None` when it goes on after `timeout`. Blocks the thread.
@@ -96,8 +273,27 @@ impl Engine {
         id: ProcessId,
         timeout: Option<Duration>,
     ) -> Result<Option<ProcessInfo>, Fault> {
-        let _ = (who, id, timeout);
-        unimplemented!()
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let row = self.visible(who, id)?;
+            if !row.status.is_active() {
+                return Ok(Some(row.info(id, self.inner.now())));
+            }
+            let Some(slot) = self.inner.slot(id) else {
+                // Between its commit and its entry into memory, or the other way round.
+                std::thread::yield_now();
+                continue;
+            };
+            let ended = slot.wait_for(until, |state| {
+                (!state.row.status.is_active() || state.gone || self.inner.stopping()).then_some(())
+            });
+            if ended.is_none() {
+                return Ok(None);
+            }
+            if self.inner.stopping() {
+                return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
+            }
+        }
     }
 
     /// The kept console text of a process.
@@ -105,8 +301,8 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub fn console(&self, who: &Caller, id: ProcessId) -> Result<ConsoleText, Fault> {
-        let _ = (who, id);
-        unimplemented!()
+        self.visible(who, id)?;
+        console::read(&self.inner.snapshot(), id, 0)
     }
 
     /// Follows the console of a process from byte offset `from` (0: all that is kept).
@@ -114,61 +310,222 @@ impl Engine {
     /// # Errors
     /// `NotFound`.
     pub fn follow(&self, who: &Caller, id: ProcessId, from: u64) -> Result<ConsoleStream, Fault> {
-        let _ = (who, id, from);
-        unimplemented!()
+        // Taken before the look at the record: an end in between is seen by either.
+        let slot = self.inner.slot(id);
+        self.visible(who, id)?;
+        Ok(ConsoleStream::new(self.inner.tree.store().clone(), id, from, slot))
+    }
+
+    /// The slot of an active process that `who` may command.
+    fn active(&self, who: &Caller, id: ProcessId) -> Result<Option<Arc<Slot>>, Fault> {
+        self.visible(who, id)?;
+        Ok(self.inner.slot(id))
+    }
+
+    /// A process and all that came from it, as far as they are active.
+    fn family(&self, id: ProcessId) -> Result<Vec<Arc<Slot>>, Fault> {
+        let snapshot = self.inner.snapshot();
+        let mut found = Vec::new();
+        let mut open = vec![(None, id)];
+        while let Some((parent, id)) = open.pop() {
+            if let Some(slot) = self.inner.slot(id) {
+                let mine = parent.is_none() || slot.lock().row.parent == parent;
+                if mine {
+                    let children = row::children(&snapshot, id)?;
+                    open.extend(children.into_iter().map(|child| (Some(id), child)));
+                    found.push(slot);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until an order has become true and durable.
+    fn obeyed(&self, slot: &Slot, done: impl Fn(&slot::State) -> bool) -> Result<(), Fault> {
+        let until = Instant::now().checked_add(ORDER_PATIENCE);
+        let obeyed = slot
+            .wait_for(until, |state| (done(state) || !state.row.status.is_active()).then_some(()));
+        if obeyed.is_none() {
+            return Err(Fault::new(Kind::Timeout, message!("engine.order_late")));
+        }
+        self.inner.tree.sync()
     }
 
     /// Ends a process and its children as ABORTED; `false` when it had ended.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`.
+    /// `NotFound`; `Timeout` when it has not ended yet, but will.
     pub fn terminate(&self, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
-        let _ = (who, id);
-        unimplemented!()
+        let Some(slot) = self.active(who, id)? else { return Ok(false) };
+        if !slot.lock().row.status.is_active() {
+            return Ok(false);
+        }
+        // Its children follow when it has ended: none can come to be behind our back.
+        self.inner.order(&slot, Order::Terminate);
+        self.obeyed(&slot, |_| false)?;
+        Ok(true)
     }
 
     /// Pauses a process and its children; `false` when it had ended, was paused, or is a script.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`.
+    /// `NotFound`, `Timeout`.
     pub fn suspend(&self, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
-        let _ = (who, id);
-        unimplemented!()
+        let Some(slot) = self.active(who, id)? else { return Ok(false) };
+        {
+            let state = slot.lock();
+            if state.row.suspended || state.row.script.is_some() || !state.row.status.is_active() {
+                return Ok(false);
+            }
+        }
+        for member in self.family(id)? {
+            self.inner.order(&member, Order::Suspend);
+        }
+        self.obeyed(&slot, |state| state.row.suspended)?;
+        Ok(true)
     }
 
     /// Continues a paused process and its children, with other modes if given; `false` when it
-    /// was not paused.
+    /// was not paused. An interrupted process is taken up again at its command.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`.
+    /// `NotFound`, `Timeout`.
     pub fn resume(&self, who: &Caller, id: ProcessId, modes: Modes) -> Result<bool, Fault> {
-        let _ = (who, id, modes);
-        unimplemented!()
+        let row = self.visible(who, id)?;
+        if row.interrupted {
+            return recover::reopen(&self.inner, who, id);
+        }
+        let Some(slot) = self.inner.slot(id) else { return Ok(false) };
+        {
+            let state = slot.lock();
+            if !state.row.suspended || state.row.script.is_some() {
+                return Ok(false);
+            }
+        }
+        for member in self.family(id)? {
+            self.inner.order(&member, Order::Resume(modes));
+        }
+        // It may have suspended itself again by the time it is looked at.
+        self.obeyed(&slot, |state| state.orders.is_empty() && state.phase != Phase::Queued)?;
+        Ok(true)
     }
 
     /// Changes the modes of a process.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`.
+    /// `NotFound`, `Timeout`; `Busy` when it has ended.
     pub fn set_modes(&self, who: &Caller, id: ProcessId, modes: Modes) -> Result<(), Fault> {
-        let _ = (who, id, modes);
-        unimplemented!()
+        self.set(who, id, Order::Set(modes))
+    }
+
+    /// Gives a process another user; privileged callers only.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`, `Timeout`; `Busy` when it has ended.
+    pub fn set_user(&self, who: &Caller, id: ProcessId, user: UserId) -> Result<(), Fault> {
+        let view = self.inner.tree.view();
+        if !view.privileged(who.user) {
+            return Err(Fault::new(Kind::Denied, message!("engine.not_privileged")));
+        }
+        if view.user(user).is_none() {
+            return Err(Fault::new(Kind::NotFound, message!("engine.no_user", user = user)));
+        }
+        self.set(who, id, Order::User(user))
+    }
+
+    fn set(&self, who: &Caller, id: ProcessId, order: Order) -> Result<(), Fault> {
+        let Some(slot) = self.active(who, id)? else {
+            return Err(Fault::new(Kind::Busy, message!("engine.ended", process = id)));
+        };
+        self.inner.order(&slot, order);
+        self.obeyed(&slot, |state| state.orders.is_empty() && state.phase != Phase::Queued)
     }
 
     /// Deletes a process that has ended, with its children.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`, `Busy` when it is active.
+    /// `NotFound`, `Busy` when it is active.
     pub fn delete(&self, who: &Caller, id: ProcessId) -> Result<(), Fault> {
-        let _ = (who, id);
-        unimplemented!()
+        self.visible(who, id)?;
+        self.inner
+            .tree
+            .write(who, Durability::Synced, |txn| delete::delete(&self.inner, txn, id))?;
+        Ok(())
+    }
+
+    /// How many processes are active.
+    #[must_use]
+    pub fn count_active(&self) -> usize {
+        self.inner.slots.read().len()
     }
 
     /// Stops taking steps, lets running steps end and commands in flight for at most `grace`, and
-    /// leaves every process journaled. Further calls answer `Unavailable`.
+    /// leaves every process journaled. Further starts answer `Unavailable`.
     pub fn stop(&self, grace: Duration) {
-        let _ = grace;
-        unimplemented!()
+        /// Between two looks at the commands in flight.
+        const LOOK: Duration = Duration::from_millis(20);
+        if self.inner.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let slots: Vec<_> = self.inner.slots.read().values().cloned().collect();
+        slots.iter().for_each(|slot| slot.tell());
+        self.inner.queue.close();
+        self.inner.timers.close();
+        self.inner.stopped.ring();
+        let threads = std::mem::take(&mut *self.inner.threads.lock());
+        for thread in threads {
+            // The feed's thread ends with the store; the others end now.
+            if thread.thread().name() != Some("engine-feed") && thread.join().is_err() {
+                tracing::error!("a thread of the engine panicked");
+            }
+        }
+        let until = Instant::now().checked_add(grace);
+        let in_flight = || slots.iter().any(|slot| slot.lock().flight.is_some());
+        while in_flight() && until.is_none_or(|until| Instant::now() < until) {
+            std::thread::sleep(LOOK);
+        }
+        for slot in slots {
+            let flight = slot.lock().flight.take();
+            if let Some(flight) = flight {
+                flight.running.cancel();
+            }
+        }
+        if let Err(fault) = self.inner.tree.sync() {
+            tracing::error!(?fault, "the last steps are not durable");
+        }
+    }
+}
+
+/// Wakes those who wait for a channel whose queue changed.
+fn listen(inner: &Arc<Inner>) {
+    let subscription = inner.tree.store().subscribe();
+    let weak = Arc::downgrade(inner);
+    while let Some(fed) = subscription.recv() {
+        let Some(inner) = weak.upgrade() else { return };
+        if inner.stopping() {
+            return;
+        }
+        let sources = match fed {
+            Fed::Commit(commit) => commit
+                .changes
+                .iter()
+                .map(|change| vm::request::Source::Reference(change.subject))
+                .collect(),
+            Fed::Missed => inner.mailbox.sources(),
+        };
+        for source in sources {
+            for id in inner.mailbox.waiting(source) {
+                inner.wake(id);
+            }
+        }
+    }
+}
+
+fn expire(inner: &Arc<Inner>) {
+    while !inner.stopping() {
+        delete::expire(inner);
+        let next = inner.clock.monotonic().saturating_add(EXPIRY);
+        inner.clock.wait(&inner.stopped, Some(next));
     }
 }
 

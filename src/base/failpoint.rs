@@ -8,11 +8,20 @@
 
 /// Every fail point. A point that is not listed here does not compile.
 ///
-/// `store.*` stand before and after each durable step of the store.
+/// `store.*` stand before and after each durable step of the store, `engine.*` around the commits
+/// of processes and the life of a command.
 pub const POINTS: &[&str] = &[
     "backup.after_rename",
     "backup.before_finish",
     "backup.before_rename",
+    "engine.command.after_end",
+    "engine.command.after_journal",
+    "engine.command.before_start",
+    "engine.command.before_sync",
+    "engine.recover.between",
+    "engine.start.after_commit",
+    "engine.turn.after_commit",
+    "engine.turn.before_commit",
     "store.blob.after_link",
     "store.blob.after_sync",
     "store.blob.before_link",

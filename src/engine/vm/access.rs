@@ -216,7 +216,7 @@ impl Machine {
                             .iter()
                             .map(|key| key.0)
                             .collect();
-                        return host.set_field(&self.heap, object, &name, &rest, value);
+                        return host.set_field(&mut self.heap, object, &name, &rest, value);
                     }
                     held
                 }
@@ -236,15 +236,15 @@ impl Machine {
                     return Err(self.no_field(host, *last));
                 };
                 if *dotted {
-                    host.set_attribute(&self.heap, object, &name, value)
+                    host.set_attribute(&mut self.heap, object, &name, value)
                 } else {
-                    host.set_field(&self.heap, object, &name, &[], value)
+                    host.set_field(&mut self.heap, object, &name, &[], value)
                 }
             }
             Value::File(_) => match self.heap.as_str(*last) {
                 Some(part @ ("name" | "data")) => {
                     let part = part.to_owned();
-                    host.set_file(&self.heap, of, &part, value)
+                    host.set_file(&mut self.heap, of, &part, value)
                 }
                 _ => Err(self.no_key(host, *last)),
             },

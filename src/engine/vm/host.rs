@@ -115,7 +115,7 @@ pub trait Host {
     /// Unknown, read-only, not allowed, or the value does not fit.
     fn set_attribute(
         &mut self,
-        heap: &Heap,
+        heap: &mut Heap,
         target: Handle,
         name: &str,
         value: Value,
@@ -128,7 +128,7 @@ pub trait Host {
     /// Unknown, not allowed, or the value does not fit.
     fn set_field(
         &mut self,
-        heap: &Heap,
+        heap: &mut Heap,
         target: Handle,
         field: &str,
         keys: &[Value],
@@ -139,7 +139,7 @@ pub trait Host {
     ///
     /// # Errors
     /// Not allowed, or the file stands alone.
-    fn set_file(&mut self, heap: &Heap, file: Value, part: &str, value: Value)
+    fn set_file(&mut self, heap: &mut Heap, file: Value, part: &str, value: Value)
     -> Result<(), Raise>;
 
     /// Reads the content of an attachment.
@@ -152,7 +152,7 @@ pub trait Host {
     ///
     /// # Errors
     /// Unknown, not allowed, or a value does not fit.
-    fn update(&mut self, heap: &Heap, target: Handle, fields: Value) -> Result<(), Raise>;
+    fn update(&mut self, heap: &mut Heap, target: Handle, fields: Value) -> Result<(), Raise>;
 
     /// Calls a method of an object or a function of a library.
     ///

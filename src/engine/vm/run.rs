@@ -704,7 +704,7 @@ impl Machine {
         value: Value,
     ) -> Result<(), Raise> {
         match (object.handle(), value) {
-            (Some(target), Value::Dict(_)) => host.update(&self.heap, target, value),
+            (Some(target), Value::Dict(_)) => host.update(&mut self.heap, target, value),
             _ => Err(Raise::new(format!(
                 "an object cannot be updated with '{}'",
                 value.kind().name()

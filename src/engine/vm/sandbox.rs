@@ -289,7 +289,7 @@ impl Host for Sandbox {
 
     fn set_attribute(
         &mut self,
-        heap: &Heap,
+        heap: &mut Heap,
         target: Handle,
         name: &str,
         value: Value,
@@ -299,7 +299,7 @@ impl Host for Sandbox {
 
     fn set_field(
         &mut self,
-        heap: &Heap,
+        heap: &mut Heap,
         target: Handle,
         field: &str,
         keys: &[Value],
@@ -324,7 +324,7 @@ impl Host for Sandbox {
 
     fn set_file(
         &mut self,
-        _heap: &Heap,
+        _heap: &mut Heap,
         _file: Value,
         part: &str,
         _value: Value,
@@ -336,7 +336,7 @@ impl Host for Sandbox {
         Err(Raise::attribute("data"))
     }
 
-    fn update(&mut self, heap: &Heap, target: Handle, fields: Value) -> Result<(), Raise> {
+    fn update(&mut self, heap: &mut Heap, target: Handle, fields: Value) -> Result<(), Raise> {
         let entries: Vec<(String, Value)> = heap
             .as_dict(fields)
             .map(|dict| {

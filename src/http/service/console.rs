@@ -39,7 +39,7 @@ pub(super) async fn follow(ask: &Arc<Ask>, number: &str) -> Answer {
         let copied = pool
             .wait(move || -> Result<(), Failure> {
                 loop {
-                    match stream.next(LOOK) {
+                    match stream.next(LOOK)? {
                         ConsoleEvent::Text(piece) => {
                             if pieces.blocking_send(Ok(Bytes::from(piece.text))).is_err() {
                                 return Ok(());

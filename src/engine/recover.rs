@@ -1,0 +1,181 @@
+//! Taking processes up again at the start (rule: `operations/recovery`).
+//!
+//! A process that waited enters its wait again with the rest of its time. One whose command was
+//! in flight runs it again only in checkpoint mode; otherwise it ends ABORTED as `interrupted`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::ProcessId;
+use kompira_schema::message;
+use kompira_schema::tree::Caller;
+
+use super::console::Tail;
+use super::delete::not_found;
+use super::inner::{Inner, myself};
+use super::process::Status;
+use super::row::{self, Journal, Row, Wait};
+use super::slot::Slot;
+use super::turn::{self, Turn};
+use crate::fail_point;
+use crate::store::{Direction, Durability, Family, KeyRange};
+
+/// Takes all active processes up again; nothing runs before this returns.
+pub(super) fn recover(inner: &Arc<Inner>) -> Result<(), Fault> {
+    let mut slots = Vec::new();
+    for id in row::active(&inner.snapshot())? {
+        let Some(row) = inner.row(id)? else {
+            drop_marker(inner, id)?;
+            continue;
+        };
+        match take_up(inner, id, row)? {
+            Some(row) => slots.push((id, row)),
+            None => tracing::warn!(process = id.0, "interrupted"),
+        }
+        fail_point!("engine.recover.between");
+    }
+    sweep(inner, &slots)?;
+    for (id, row) in &slots {
+        for &jobflow in &row.locks {
+            inner.locks.restore(jobflow, *id);
+        }
+        if !matches!(row.wait, Some(Wait::Room | Wait::Children { .. })) {
+            inner.admission.take_back();
+        }
+        inner.slots.write().insert(*id, Arc::new(Slot::new(*id, row.clone())));
+    }
+    for (_, row) in &slots {
+        if let Some(parent) = row.parent.and_then(|parent| inner.slot(parent)) {
+            parent.lock().children += 1;
+        }
+    }
+    for (id, row) in &slots {
+        let Some(slot) = inner.slot(*id) else { continue };
+        if let Some(Wait::Until(at) | Wait::Events(Some(at))) = row.wait {
+            slot.lock().deadline = Some(inner.timers.set(*id, at));
+        }
+        // A child whose parent ended without it: its end was asked for when the server ended.
+        let orphan = row.parent.is_some_and(|parent| inner.slot(parent).is_none());
+        if orphan {
+            inner.order(&slot, super::slot::Order::Terminate);
+        }
+        // Everyone looks at its wait once; who waits for events enters the list again.
+        if matches!(row.wait, Some(Wait::Events(_))) {
+            turn::listen_again(inner, &slot);
+        }
+        inner.wake(*id);
+    }
+    Ok(())
+}
+
+/// Decides what becomes of one process; `None`: it has ended as interrupted.
+fn take_up(inner: &Arc<Inner>, id: ProcessId, mut row: Row) -> Result<Option<Row>, Fault> {
+    let Some(Wait::Command { begun: true, shown }) = row.wait.clone() else {
+        return Ok(Some(row));
+    };
+    let key = row::journal_key(id, row.sequence);
+    let snapshot = inner.snapshot();
+    let line: Option<Journal> =
+        row::read(Family::Journal, &key, snapshot.get(Family::Journal, &key)?)?;
+    if matches!(line, Some(Journal::Ended { .. })) {
+        return Ok(Some(row));
+    }
+    if row.checkpoint_mode {
+        // It begins anew, under a new number.
+        row.wait = Some(Wait::Command { begun: false, shown });
+        return Ok(Some(row));
+    }
+    let slot = Arc::new(Slot::new(id, row.clone()));
+    inner.tree.write(&myself(), Durability::Synced, |txn| {
+        let mut turn = Turn::new(inner, &slot, row.clone(), Tail::default());
+        turn.interrupt(txn)
+    })?;
+    Ok(None)
+}
+
+fn drop_marker(inner: &Inner, id: ProcessId) -> Result<(), Fault> {
+    inner.tree.write(&myself(), Durability::Lazy, |txn| {
+        txn.raw_delete(Family::Process, &row::active_key(id));
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Removes pinned sources that nobody is pinned to any more.
+fn sweep(inner: &Inner, slots: &[(ProcessId, Row)]) -> Result<(), Fault> {
+    let mut used: HashSet<[u8; 32]> = HashSet::new();
+    for (_, row) in slots {
+        used.extend(&row.programs);
+    }
+    let snapshot = inner.snapshot();
+    // Interrupted ones may be taken up again.
+    snapshot.scan(
+        Family::Process,
+        &row::processes_before(None),
+        Direction::Forward,
+        &mut |key, bytes| {
+            if let Ok(row) = crate::store::codec::unpack::<Row>(Family::Process, key, bytes)
+                && row.interrupted
+            {
+                used.extend(&row.programs);
+            }
+            std::ops::ControlFlow::Continue(())
+        },
+    )?;
+    let mut unused = Vec::new();
+    snapshot.scan(
+        Family::Frame,
+        &KeyRange::prefix(row::PINNED_PREFIX),
+        Direction::Forward,
+        &mut |key, _| {
+            if row::read_pinned_key(key).is_some_and(|hash| !used.contains(&hash.0)) {
+                unused.push(key.to_vec());
+            }
+            std::ops::ControlFlow::Continue(())
+        },
+    )?;
+    if unused.is_empty() {
+        return Ok(());
+    }
+    inner.tree.write(&myself(), Durability::Lazy, |txn| {
+        for key in &unused {
+            txn.raw_delete(Family::Frame, key);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Takes an interrupted process up again at its command, as an operator asks for.
+pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
+    inner.refuse_when_stopping()?;
+    let done = inner.tree.write(who, Durability::Synced, |txn| {
+        let key = row::process_key(id);
+        let row: Option<Row> =
+            row::read(Family::Process, &key, txn.raw_get(Family::Process, &key)?)?;
+        let mut row = row.ok_or_else(|| not_found(id))?;
+        if !row.interrupted {
+            return Ok(None);
+        }
+        let Some(Wait::Command { shown, .. }) = row.wait.clone() else {
+            return Err(Fault::new(Kind::Corrupt, message!("store.corrupt")));
+        };
+        txn.raw_expect(Family::Process, &key);
+        row.interrupted = false;
+        row.status = Status::Waiting;
+        row.wait = Some(Wait::Command { begun: false, shown });
+        row.exit_status = None;
+        row.error = kompira_schema::value::Value::Null;
+        row.finished = None;
+        row.suspended = false;
+        // Its parent has ended, or has counted it already.
+        row.parent = None;
+        super::start::put_new(txn, id, &row)?;
+        Ok(Some(row))
+    })?;
+    let Some(row) = done.value else { return Ok(false) };
+    inner.admission.take_back();
+    inner.enter(id, row);
+    Ok(true)
+}

@@ -1,0 +1,159 @@
+//! An active process in memory: who works on it, and what it was told meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use kompira_schema::id::{ProcessId, UserId};
+
+use super::console::Tail;
+use super::process::Modes;
+use super::row::Row;
+use super::vm::Machine;
+use crate::remote::Running;
+
+/// One active process.
+pub(super) struct Slot {
+    pub(super) id: ProcessId,
+    /// Set beside `state` so that a running slice sees it at once.
+    pub(super) stop: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+pub(super) struct State {
+    pub(super) phase: Phase,
+    /// As committed.
+    pub(super) row: Row,
+    /// While it is between two slices; a waiting process has none.
+    pub(super) machine: Option<Box<Machine>>,
+    /// When the machine was last saved, monotonic.
+    pub(super) saved: std::time::Duration,
+    /// What it is to do at its next turn.
+    pub(super) orders: Vec<Order>,
+    /// Output of a command, on its way to the console.
+    pub(super) output: Tail,
+    /// When its wait ends, monotonic.
+    pub(super) deadline: Option<std::time::Duration>,
+    /// The command in flight.
+    pub(super) flight: Option<Flight>,
+    /// Children that have not ended.
+    pub(super) children: usize,
+    /// Turns in a row that failed in the store.
+    pub(super) failures: u32,
+    /// It was deleted.
+    pub(super) gone: bool,
+}
+
+/// A command in flight.
+pub(super) struct Flight {
+    pub(super) sequence: u64,
+    pub(super) running: Arc<dyn Running>,
+}
+
+/// Who works on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nobody.
+    Idle,
+    /// It is in the run queue.
+    Queued,
+    /// A worker.
+    Running,
+    /// A worker, and there is more to do.
+    Again,
+}
+
+/// What somebody wants of a process.
+pub(super) enum Order {
+    Terminate,
+    Suspend,
+    Resume(Modes),
+    Set(Modes),
+    User(UserId),
+}
+
+impl Slot {
+    pub(super) fn new(id: ProcessId, row: Row) -> Self {
+        let state = State {
+            phase: Phase::Idle,
+            row,
+            machine: None,
+            saved: std::time::Duration::ZERO,
+            orders: Vec::new(),
+            output: Tail::default(),
+            deadline: None,
+            flight: None,
+            children: 0,
+            failures: 0,
+            gone: false,
+        };
+        Self { id, stop: AtomicBool::new(false), state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Tells those who wait that the row or the console changed.
+    pub(super) fn tell(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Notes that there is something to do; `true` when the caller must put it into the queue.
+    #[must_use]
+    pub(super) fn wake(&self, state: &mut State) -> bool {
+        match state.phase {
+            Phase::Idle if state.row.status.is_active() => {
+                state.phase = Phase::Queued;
+                true
+            }
+            Phase::Running => {
+                state.phase = Phase::Again;
+                false
+            }
+            Phase::Idle | Phase::Queued | Phase::Again => false,
+        }
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `done` answers something, at most until `until`.
+    pub(super) fn wait_for<T>(
+        &self,
+        until: Option<Instant>,
+        mut done: impl FnMut(&mut State) -> Option<T>,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if let Some(answer) = done(&mut state) {
+                return Some(answer);
+            }
+            match until {
+                Some(until) => {
+                    if self.changed.wait_until(&mut state, until).timed_out() {
+                        return done(&mut state);
+                    }
+                }
+                None => self.changed.wait(&mut state),
+            }
+        }
+    }
+
+    /// Waits until the console is longer than `from` (`false`) or the process has ended (`true`).
+    pub(super) fn await_console(&self, from: u64, until: Option<Instant>) -> Option<bool> {
+        self.wait_for(until, |state| {
+            if !state.row.status.is_active() || state.gone {
+                Some(true)
+            } else if state.row.console.1 > from {
+                Some(false)
+            } else {
+                None
+            }
+        })
+    }
+}

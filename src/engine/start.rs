@@ -1,0 +1,251 @@
+//! Starting a process from outside (rule: `operations/execute`).
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use kompira_schema::error::{Fault, Kind, Problem};
+use kompira_schema::id::{ObjectId, ProcessId};
+use kompira_schema::message;
+use kompira_schema::tree::Caller;
+use kompira_schema::value::{Dict, Value};
+
+use super::StartOptions;
+use super::inner::{Inner, caller};
+use super::process::{Monitoring, Params, Status};
+use super::row::{self, Row, Script, Wait};
+use super::slot::Slot;
+use super::turn::{options, put_frame};
+use super::vm::{Arguments, Callable, Handle, Host, Jobflow, Machine, Pause, RefKind};
+use super::world::World;
+use crate::fail_point;
+use crate::remote::words;
+use crate::store::{Counter, Durability, Family, What};
+use crate::tree::Txn;
+
+/// Steps of one parameter expression. Reason: it is evaluated while the caller waits.
+const EXPRESSION_STEPS: u64 = 100_000;
+
+/// Starts a process of `job` as `who`; it is durable when this returns.
+pub(super) fn execute(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    params: &Params,
+    options: &StartOptions,
+) -> Result<ProcessId, Fault> {
+    inner.refuse_when_stopping()?;
+    if inner.is_full(1) {
+        return Err(Fault::new(Kind::TooMany, message!("engine.too_many")));
+    }
+    let id = ProcessId(inner.tree.store().new_id(Counter::Process)?);
+    let mut evaluated = None;
+    if let Params::Expressions(expressions) = params {
+        evaluated = Some(Params::Values(evaluate(inner, who, job, id, expressions)?));
+    }
+    let params = evaluated.as_ref().unwrap_or(params);
+    let done = inner
+        .tree
+        .write(who, Durability::Synced, |txn| create(inner, txn, who, id, job, params, options))?;
+    fail_point!("engine.start.after_commit");
+    inner.enter(id, done.value);
+    Ok(id)
+}
+
+fn create(
+    inner: &Arc<Inner>,
+    txn: &mut Txn,
+    who: &Caller,
+    id: ProcessId,
+    job: ObjectId,
+    params: &Params,
+    options: &StartOptions,
+) -> Result<Row, Fault> {
+    let mut row = Row::new(job, who.user, inner.now());
+    row.step_mode = options.step_mode;
+    row.invoker = options.invoker;
+    row.schedule = options.schedule;
+    let object = txn.stub(who, job)?;
+    let path = object.path.clone();
+    match callable(inner, txn, who, id, job)? {
+        Callable::Jobflow(jobflow) => {
+            let arguments = arguments(&path, params)?;
+            let builtins = Arc::clone(&inner.builtins);
+            let machine = Machine::start(jobflow, &arguments, builtins, &self::options(inner))
+                .map_err(|raise| refused(&path, raise.message()))?;
+            let view: &crate::tree::View = txn;
+            let fields = view.get(&super::inner::myself(), job)?.fields;
+            row.checkpoint_mode = options
+                .checkpoint_mode
+                .unwrap_or(matches!(fields.get("defaultCheckpointMode"), Some(Value::Bool(true))));
+            let of_job = match fields.get("defaultMonitoringMode") {
+                Some(Value::Str(word)) => Monitoring::parse(word),
+                _ => None,
+            };
+            row.monitoring_mode = options.monitoring_mode.or(of_job).unwrap_or_default();
+            for hash in machine.programs() {
+                let key = row::pinned_key(hash);
+                if txn.raw_get(Family::Frame, &key)?.is_none() {
+                    let code = inner.codes.find(txn.snapshot(), hash).map_err(Fault::internal)?;
+                    txn.raw_put(Family::Frame, &key, code.source.as_bytes().to_vec());
+                }
+                row.programs.push(hash.0);
+            }
+            let mut bytes = Vec::new();
+            machine.save(&mut bytes);
+            put_frame(txn, id, &bytes)?;
+        }
+        Callable::Script(_) => {
+            let arguments = match params {
+                Params::CommandLine(line) => words::split(line)
+                    .ok_or_else(|| refused(&path, "unbalanced quotes in the arguments"))?,
+                Params::Positional(values) => values.iter().map(shown).collect(),
+                Params::Values(values) if values.is_empty() => Vec::new(),
+                _ => return Err(refused(&path, "a script takes a line of arguments")),
+            };
+            row.checkpoint_mode = options.checkpoint_mode.unwrap_or(false);
+            row.monitoring_mode = options.monitoring_mode.unwrap_or_default();
+            let (node, account) = (options.node, options.account);
+            row.script = Some(Script { arguments, node, account });
+        }
+        Callable::No => {
+            return Err(Fault::new(Kind::NoMethod, message!("engine.no_job", path = path)));
+        }
+    }
+    row.status = Status::New;
+    row.wait = Some(Wait::Room);
+    put_new(txn, id, &row)?;
+    Ok(row)
+}
+
+/// Puts the record of a process that is new.
+pub(super) fn put_new(txn: &mut Txn, id: ProcessId, row: &Row) -> Result<(), Fault> {
+    let key = row::process_key(id);
+    txn.raw_put(Family::Process, &key, row::write(Family::Process, &key, row)?);
+    txn.raw_put(Family::Process, &row::active_key(id), Vec::new());
+    txn.process_changed(id, What::Created);
+    Ok(())
+}
+
+fn refused(path: &str, why: &str) -> Fault {
+    Fault::new(Kind::Invalid, message!("engine.refused", path = path, why = why))
+}
+
+/// What `job` is to who wants to start it.
+fn callable(
+    inner: &Arc<Inner>,
+    txn: &mut Txn,
+    who: &Caller,
+    id: ProcessId,
+    job: ObjectId,
+) -> Result<Callable, Fault> {
+    let path = txn.stub(who, job)?.path;
+    if !txn.access(who, job)?.execute {
+        return Err(Fault::new(Kind::Denied, message!("engine.denied", path = path)));
+    }
+    let slot = Arc::new(Slot::new(id, Row::new(job, who.user, inner.now())));
+    let mut acquired = Vec::new();
+    let mut world = World::new(inner, txn, who.user, &slot, &mut acquired);
+    world
+        .callable(Handle { kind: RefKind::Object, id: job.0 })
+        .map_err(|raise| refused(&path, raise.message()))
+}
+
+fn arguments(path: &str, params: &Params) -> Result<Arguments, Fault> {
+    Ok(match params {
+        Params::Values(values) => Arguments {
+            positional: Vec::new(),
+            named: values.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        },
+        Params::Positional(values) => Arguments { positional: values.clone(), named: Vec::new() },
+        Params::Expressions(_) | Params::CommandLine(_) => {
+            return Err(refused(path, "a jobflow takes named parameters"));
+        }
+    })
+}
+
+/// A value as a word on a command line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.clone(),
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Evaluates parameter expressions in a scratch process that may read but do nothing.
+fn evaluate(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    id: ProcessId,
+    expressions: &IndexMap<String, String>,
+) -> Result<Dict, Fault> {
+    let mut values = Dict::new();
+    let mut problems = Vec::new();
+    for (name, expression) in expressions {
+        match one(inner, who, job, id, expression) {
+            Ok(value) => {
+                values.insert(name.clone(), value);
+            }
+            Err(why) => problems.push(Problem {
+                at: name.clone(),
+                message: message!("engine.expression", why = why),
+            }),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(Fault::invalid(problems)) }
+}
+
+fn one(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    id: ProcessId,
+    expression: &str,
+) -> Result<Value, String> {
+    let code = inner
+        .codes
+        .compile(&format!("return(({expression}\n))"))
+        .ok_or("not an expression of the language")?;
+    let jobflow = Jobflow {
+        object: job,
+        path: "parameter".into(),
+        program: code.program,
+        multiplicity: None,
+    };
+    let mut machine = Machine::start(
+        jobflow,
+        &Arguments::default(),
+        Arc::clone(&inner.builtins),
+        &options(inner),
+    )
+    .map_err(|raise| raise.message().to_owned())?;
+    let mut answer = Err("it takes too long".to_owned());
+    let slot = Arc::new(Slot::new(id, Row::new(job, who.user, inner.now())));
+    let who = caller(who.user, id);
+    // Whatever it does is thrown away with the transaction.
+    let thrown: Result<_, Fault> = inner.tree.write(&who, Durability::Lazy, |txn| {
+        let mut acquired = Vec::new();
+        let mut world = World::new(inner, txn, who.user, &slot, &mut acquired);
+        answer = match machine.run(EXPRESSION_STEPS, &mut world) {
+            Pause::Ended(end) if end.done => Ok(end.result),
+            Pause::Ended(end) => Err(match end.error {
+                Value::Str(text) => text,
+                _ => "not an expression".to_owned(),
+            }),
+            Pause::Budget => Err("it takes too long".to_owned()),
+            Pause::Blocked(_) => Err("it is no expression".to_owned()),
+        };
+        let written = world.leave().writes;
+        if written > 0 {
+            answer = Err("it is no expression".to_owned());
+        }
+        Err::<(), _>(Fault::new(Kind::Invalid, message!("engine.scratch")))
+    });
+    drop(thrown);
+    answer
+}

@@ -1,0 +1,348 @@
+//! A turn of one process: orders, the wait, a slice of steps, and the one commit that holds what
+//! it did.
+//!
+//! Being woken is a hint. A turn looks at the wait itself, inside its transaction, so that a
+//! lost, doubled or early wake-up changes nothing. A conflict runs the turn again from the last
+//! saved state: until its commit it has touched nothing but memory of its own.
+
+mod children;
+mod command;
+mod effect;
+mod finish;
+mod slice;
+
+pub(super) use command::value;
+pub(super) use slice::options;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::{ObjectId, ProcessId};
+
+use super::console::{self, Tail};
+use super::inner::{Inner, caller};
+use super::process::{Modes, Status};
+use super::row::{self, Row, Wait};
+use super::slot::{Order, Phase, Slot};
+use super::vm::Machine;
+use crate::remote;
+use crate::store::{Durability, Family, What};
+use crate::tree::Txn;
+
+/// Most children that one turn makes: their commit stays small.
+const CHILDREN_AT_ONCE: usize = 64;
+
+/// Runs turns until the queue is closed.
+pub(super) fn work(inner: &Arc<Inner>) {
+    while let Some(id) = inner.queue.pop() {
+        if let Some(slot) = inner.slot(id) {
+            turn(inner, &slot);
+        }
+    }
+}
+
+/// What a turn starts from.
+struct Taken {
+    row: Row,
+    machine: Option<Box<Machine>>,
+    saved: Duration,
+    orders: Vec<Order>,
+    output: Tail,
+    /// Its deadline has come.
+    due: bool,
+    /// Children that have not ended.
+    children: usize,
+    /// Places among the active ones for itself or its children.
+    places: usize,
+}
+
+/// What a turn came to.
+struct Stepped {
+    row: Row,
+    machine: Option<Box<Machine>>,
+    /// The state in the store is the machine's.
+    saved: bool,
+    /// There is more to do at once.
+    again: bool,
+    /// The wait is another than before.
+    moved: bool,
+    /// To be carried out when the commit is durable.
+    command: Option<(u64, Box<remote::Request>)>,
+    /// Children that came to be.
+    born: Vec<(ProcessId, Row)>,
+    /// Multiplicity places that are free now.
+    released: Vec<ObjectId>,
+    /// It parted from this process.
+    parted: Option<ProcessId>,
+    /// Sources it waits for, when that is new.
+    sources: Vec<super::vm::request::Source>,
+}
+
+/// A turn in the making.
+pub(super) struct Turn<'a> {
+    inner: &'a Arc<Inner>,
+    slot: &'a Arc<Slot>,
+    row: Row,
+    console: Tail,
+    /// There is something to commit.
+    dirty: bool,
+    out: Outgoing,
+}
+
+/// What is carried out after the commit.
+#[derive(Default)]
+struct Outgoing {
+    again: bool,
+    saved: bool,
+    command: Option<(u64, Box<remote::Request>)>,
+    born: Vec<(ProcessId, Row)>,
+    released: Vec<ObjectId>,
+    parted: Option<ProcessId>,
+    sources: Vec<super::vm::request::Source>,
+}
+
+/// Gives one process its turn.
+pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
+    let mut taken = take(inner, slot);
+    let was = taken.row.clone();
+    let (orders, places) = (taken.orders.len(), taken.places);
+    let mut acquired = Vec::new();
+    let who = caller(taken.row.user, slot.id);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        inner.tree.write(&who, Durability::Lazy, |txn| {
+            give_back(inner, slot.id, &mut acquired);
+            step(inner, slot, &mut taken, txn, &mut acquired)
+        })
+    }));
+    let result = match result {
+        Ok(result) => result.map(|done| done.value),
+        Err(_) => {
+            // A fault of ours ends this process and no other.
+            tracing::error!(process = slot.id.0, "a turn panicked");
+            give_back(inner, slot.id, &mut acquired);
+            inner
+                .tree
+                .write(&who, Durability::Lazy, |txn| {
+                    let mut turn = Turn::new(inner, slot, was.clone(), Tail::default());
+                    turn.finish(txn, &finish::abend("internal error"))?;
+                    Ok(turn.stepped(None, true))
+                })
+                .map(|done| done.value)
+        }
+    };
+    match result {
+        Ok(stepped) => effect::settle(inner, slot, &was, stepped, places),
+        Err(fault) => {
+            give_back(inner, slot.id, &mut acquired);
+            effect::put_off(inner, slot, taken, orders, &fault);
+        }
+    }
+}
+
+fn give_back(inner: &Inner, id: ProcessId, acquired: &mut Vec<ObjectId>) {
+    for jobflow in acquired.drain(..) {
+        inner.locks.release(jobflow, id);
+    }
+}
+
+/// Takes what the process was told, and places among the active ones if it needs some.
+fn take(inner: &Inner, slot: &Slot) -> Taken {
+    let mut state = slot.lock();
+    state.phase = Phase::Running;
+    let due = state.deadline.is_some_and(|deadline| inner.clock.monotonic() >= deadline);
+    let mut taken = Taken {
+        row: state.row.clone(),
+        machine: state.machine.take(),
+        saved: state.saved,
+        orders: std::mem::take(&mut state.orders),
+        output: std::mem::take(&mut state.output),
+        due,
+        children: state.children,
+        places: 0,
+    };
+    drop(state);
+    let wanted = match &taken.row.wait {
+        _ if slot.stopping() => 0,
+        Some(Wait::Room) => 1,
+        Some(Wait::Children { count, children }) => {
+            count.saturating_sub(children.len()).min(CHILDREN_AT_ONCE)
+        }
+        _ => 0,
+    };
+    if wanted > 0 {
+        taken.places = inner.admission.take(slot.id, wanted);
+    }
+    taken
+}
+
+/// One attempt of a turn.
+fn step(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    taken: &mut Taken,
+    txn: &mut Txn,
+    acquired: &mut Vec<ObjectId>,
+) -> Result<Stepped, Fault> {
+    let mut turn = Turn::new(inner, slot, taken.row.clone(), taken.output.clone());
+    if turn.obey(&taken.orders) {
+        turn.finish(txn, &finish::terminated())?;
+        return Ok(turn.stepped(None, true));
+    }
+    if turn.row.suspended {
+        let machine = taken.machine.take();
+        turn.keep(txn, None)?;
+        return Ok(turn.stepped(machine, false));
+    }
+    if turn.row.script.is_some() {
+        return turn.script(txn, taken, acquired);
+    }
+    turn.slice(txn, taken, acquired)
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(inner: &'a Arc<Inner>, slot: &'a Arc<Slot>, row: Row, console: Tail) -> Self {
+        let dirty = !console.is_empty();
+        Self { inner, slot, row, console, dirty, out: Outgoing::default() }
+    }
+
+    fn id(&self) -> ProcessId {
+        self.slot.id
+    }
+
+    /// Applies orders; `true` when it is to be terminated.
+    fn obey(&mut self, orders: &[Order]) -> bool {
+        for order in orders {
+            self.dirty = true;
+            match order {
+                Order::Terminate => return true,
+                Order::Suspend => self.row.suspended = true,
+                Order::Resume(modes) => {
+                    self.row.suspended = false;
+                    self.set(*modes);
+                }
+                Order::Set(modes) => self.set(*modes),
+                Order::User(user) => self.row.user = *user,
+            }
+        }
+        false
+    }
+
+    fn set(&mut self, modes: Modes) {
+        self.row.step_mode = modes.step.unwrap_or(self.row.step_mode);
+        self.row.checkpoint_mode = modes.checkpoint.unwrap_or(self.row.checkpoint_mode);
+        self.row.monitoring_mode = modes.monitoring.unwrap_or(self.row.monitoring_mode);
+    }
+
+    /// Puts record, state and console into the transaction, if there is anything new.
+    fn keep(&mut self, txn: &mut Txn, machine: Option<&Machine>) -> Result<(), Fault> {
+        if !self.dirty {
+            return Ok(());
+        }
+        if let Some(machine) = machine {
+            self.save(txn, machine)?;
+            self.out.saved = true;
+        }
+        self.write_console(txn)?;
+        let key = row::process_key(self.id());
+        txn.raw_put(Family::Process, &key, row::write(Family::Process, &key, &self.row)?);
+        txn.process_changed(self.id(), What::Record);
+        Ok(())
+    }
+
+    fn save(&mut self, txn: &mut Txn, machine: &Machine) -> Result<(), Fault> {
+        let programs = machine.programs();
+        for hash in &programs {
+            let key = row::pinned_key(*hash);
+            if self.row.programs.contains(&hash.0) || txn.raw_get(Family::Frame, &key)?.is_some() {
+                continue;
+            }
+            let code = self.inner.codes.find(txn.snapshot(), *hash).map_err(Fault::internal)?;
+            txn.raw_put(Family::Frame, &key, code.source.as_bytes().to_vec());
+        }
+        self.row.programs = programs.iter().map(|hash| hash.0).collect();
+        let position = machine.position();
+        self.row.current_job = Some(position.jobflow);
+        self.row.line = position.line;
+        self.row.locks = machine.locks();
+        let mut bytes = Vec::new();
+        machine.save(&mut bytes);
+        put_frame(txn, self.id(), &bytes)
+    }
+
+    fn write_console(&mut self, txn: &mut Txn) -> Result<(), Fault> {
+        if self.console.is_empty() {
+            return Ok(());
+        }
+        let id = self.id();
+        let tail = std::mem::take(&mut self.console);
+        let plan =
+            console::append(id, self.row.console, &tail, || console::offsets(txn.snapshot(), id))?;
+        for (key, value) in plan.puts {
+            txn.raw_put(Family::Console, &key, value);
+        }
+        for key in plan.deletes {
+            txn.raw_delete(Family::Console, &key);
+        }
+        self.row.console = plan.span;
+        Ok(())
+    }
+
+    /// Enters a wait.
+    fn wait(&mut self, wait: Wait) {
+        self.dirty = true;
+        self.row.status = Status::Waiting;
+        self.row.wait = Some(wait);
+    }
+
+    /// Leaves the wait.
+    fn go(&mut self) {
+        self.dirty = true;
+        self.row.status = Status::Ready;
+        self.row.wait = None;
+    }
+
+    fn stepped(self, machine: Option<Box<Machine>>, moved: bool) -> Stepped {
+        Stepped {
+            row: self.row,
+            machine,
+            saved: self.out.saved,
+            again: self.out.again,
+            moved,
+            command: self.out.command,
+            born: self.out.born,
+            released: self.out.released,
+            parted: self.out.parted,
+            sources: self.out.sources,
+        }
+    }
+}
+
+/// Puts a machine's saved state.
+pub(super) fn put_frame(txn: &mut Txn, id: ProcessId, bytes: &[u8]) -> Result<(), Fault> {
+    let key = row::process_key(id);
+    let frame = row::write(Family::Frame, &key, serde_bytes::Bytes::new(bytes))?;
+    txn.raw_put(Family::Frame, &key, frame);
+    Ok(())
+}
+
+/// The fault of a record that must be there.
+fn lost(what: &str) -> Fault {
+    Fault::new(Kind::Corrupt, kompira_schema::message!("store.corrupt")).because(what)
+}
+
+/// Enters a process into the lists of what it waits for, after a restart.
+pub(super) fn listen_again(inner: &Arc<Inner>, slot: &Arc<Slot>) {
+    let key = row::process_key(slot.id);
+    let snapshot = inner.snapshot();
+    let frame = snapshot
+        .get(Family::Frame, &key)
+        .and_then(|bytes| row::read::<serde_bytes::ByteBuf>(Family::Frame, &key, bytes));
+    let Ok(Some(frame)) = frame else { return };
+    let Ok(machine) = slice::load(inner, &snapshot, &frame) else { return };
+    if let Some(super::vm::Request::Events(awaited)) = machine.waiting() {
+        let sources = awaited.iter().flat_map(|one| one.sources.iter().copied());
+        inner.mailbox.wait(slot.id, sources);
+    }
+}

@@ -1,0 +1,164 @@
+//! Commands and scripts: journaled before they begin, their end journaled before anything is made
+//! of it (rule: `operations/recovery`).
+
+use kompira_schema::error::Fault;
+use kompira_schema::id::ObjectId;
+use kompira_schema::value::Value;
+
+use super::{Stepped, Taken, Turn, lost};
+use crate::engine::control::{self, Prepared};
+use crate::engine::inner::caller;
+use crate::engine::row::{self, Journal, Script, Wait};
+use crate::engine::vm::request::{Control, End, Outcome, Request};
+use crate::remote::Data;
+use crate::store::Family;
+use crate::tree::Txn;
+
+/// What a job leaves that could not be carried out.
+pub(in crate::engine) fn not_done(message: String) -> Outcome {
+    Outcome { status: -1, result: "".into(), error: message.into() }
+}
+
+impl Turn<'_> {
+    /// Makes a command ready and enters the wait for it; `now` is false when step mode holds it
+    /// back.
+    ///
+    /// # Errors
+    /// What the job leaves when it cannot be carried out.
+    pub(super) fn begin(
+        &mut self,
+        txn: &mut Txn,
+        request: &Request,
+        now: bool,
+    ) -> Result<(), Outcome> {
+        let who = caller(self.row.user, self.id());
+        let prepared = control::prepare(txn, &who, request).map_err(not_done)?;
+        self.enter_command(txn, prepared, now)
+            .map_err(|fault| not_done(format!("{}: {}", fault.kind().name(), fault.told().key)))
+    }
+
+    fn enter_command(&mut self, txn: &mut Txn, prepared: Prepared, now: bool) -> Result<(), Fault> {
+        let shown = prepared.shown.clone();
+        self.wait(Wait::Command { begun: now, shown: shown.clone() });
+        if !now {
+            self.row.suspended = true;
+            self.console.push(&format!("step: {shown}\n"));
+            return Ok(());
+        }
+        if self.row.sequence > 0 {
+            txn.raw_delete(Family::Journal, &row::journal_key(self.id(), self.row.sequence));
+        }
+        self.row.sequence += 1;
+        let key = row::journal_key(self.id(), self.row.sequence);
+        let line = Journal::Begun { shown };
+        txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
+        if let Some(line) = prepared.echo {
+            self.console.push(&line);
+        }
+        self.out.command = Some((self.row.sequence, Box::new(prepared.request)));
+        Ok(())
+    }
+
+    /// What the command in flight left, if it has ended.
+    pub(super) fn landed(&self, txn: &Txn) -> Result<Option<Outcome>, Fault> {
+        let key = row::journal_key(self.id(), self.row.sequence);
+        let line: Option<Journal> =
+            row::read(Family::Journal, &key, txn.raw_get(Family::Journal, &key)?)?;
+        match line {
+            Some(Journal::Ended { status, result, error }) => {
+                Ok(Some(Outcome { status, result, error }))
+            }
+            Some(Journal::Begun { .. }) => Ok(None),
+            None => Err(lost("a command's journal")),
+        }
+    }
+
+    /// A turn of a script job that was started directly: its one command is all there is.
+    pub(super) fn script(
+        mut self,
+        txn: &mut Txn,
+        taken: &Taken,
+        acquired: &mut Vec<ObjectId>,
+    ) -> Result<Stepped, Fault> {
+        let outcome = match self.row.wait.clone() {
+            Some(Wait::Room) if taken.places == 0 => None,
+            Some(Wait::Room | Wait::Lock(_) | Wait::Command { begun: false, .. }) | None => {
+                if self.row.started.is_none() {
+                    self.row.started = Some(self.inner.now());
+                    self.dirty = true;
+                }
+                if self.has_place(txn, acquired)? { self.begin_script(txn) } else { None }
+            }
+            Some(Wait::Command { begun: true, .. }) => self.landed(txn)?,
+            Some(_) => return Err(lost("a script that waits for something else")),
+        };
+        let Some(outcome) = outcome else {
+            let moved = self.row.wait != taken.row.wait;
+            self.keep(txn, None)?;
+            return Ok(self.stepped(None, moved));
+        };
+        let text = |value: &Value| match value {
+            Value::Str(text) => text.clone(),
+            Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => String::new(),
+        };
+        self.console.push(&format!("exit status: {}\n", outcome.status));
+        for (name, value) in
+            [("standard output", &outcome.result), ("standard error", &outcome.error)]
+        {
+            self.console.push(&format!("{name}:\n{}\n", text(value)));
+        }
+        let done = outcome.status == 0;
+        let end =
+            End { done, status: outcome.status, result: outcome.result, error: outcome.error };
+        self.finish(txn, &end)?;
+        Ok(self.stepped(None, true))
+    }
+
+    /// Takes a place of the script's multiplicity, or waits for one.
+    fn has_place(&mut self, txn: &Txn, acquired: &mut Vec<ObjectId>) -> Result<bool, Fault> {
+        let job = self.row.job;
+        let Some(places) = control::multiplicity(txn, job)? else { return Ok(true) };
+        if self.row.locks.contains(&job) {
+            return Ok(true);
+        }
+        if self.inner.locks.acquire(job, self.id(), places) {
+            acquired.push(job);
+            self.row.locks.push(job);
+            return Ok(true);
+        }
+        if self.row.wait != Some(Wait::Lock(job)) {
+            self.wait(Wait::Lock(job));
+        }
+        Ok(false)
+    }
+
+    fn begin_script(&mut self, txn: &mut Txn) -> Option<Outcome> {
+        let script = self.row.script.clone()?;
+        let request = direct(self.row.job, &script);
+        self.begin(txn, &request, true).err()
+    }
+}
+
+/// The request that a directly started script is.
+fn direct(job: ObjectId, script: &Script) -> Request {
+    let objects = [("__node__", script.node), ("__account__", script.account)];
+    let control = objects
+        .into_iter()
+        .filter_map(|(name, id)| Some((name.to_owned(), control::object(id?))))
+        .collect();
+    Request::Script {
+        script: job,
+        arguments: script.arguments.clone(),
+        input: None,
+        control: Control(control),
+    }
+}
+
+/// What a jobflow gets of a command's output.
+pub(in crate::engine) fn value(data: Data) -> Value {
+    match data {
+        Data::Text(text) => Value::Str(text),
+        Data::Bytes(bytes) => Value::Bytes(bytes),
+    }
+}

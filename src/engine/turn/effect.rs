@@ -1,0 +1,196 @@
+//! What follows a turn's commit: commands start, others are woken, memory is brought in line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kompira_schema::error::Fault;
+use kompira_schema::id::ProcessId;
+use kompira_schema::value::Ref;
+
+use super::super::flight;
+use super::super::inner::Inner;
+use super::super::row::{self, Row, Wait};
+use super::super::slot::{Order, Phase, Slot};
+use super::super::vm::request::Source;
+use super::{Stepped, Taken};
+
+/// How long a turn that failed in the store is put off, doubled each time.
+const PUT_OFF: Duration = Duration::from_millis(200);
+/// At most this long.
+const PUT_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// Brings memory in line with what was committed.
+pub(super) fn settle(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    was: &Row,
+    stepped: Stepped,
+    places: usize,
+) {
+    let id = slot.id;
+    let ended = !stepped.row.status.is_active();
+    admission(inner, id, was, &stepped, places);
+    for (child, row) in &stepped.born {
+        let born = Arc::new(Slot::new(*child, row.clone()));
+        inner.slots.write().insert(*child, born);
+    }
+    if stepped.moved {
+        inner.timers.clear(id);
+        inner.mailbox.leave_all(id);
+    }
+    let deadline = match &stepped.row.wait {
+        Some(Wait::Until(at) | Wait::Events(Some(at))) if stepped.moved => {
+            Some(inner.timers.set(id, *at))
+        }
+        _ => None,
+    };
+    let listens = !stepped.sources.is_empty();
+    if listens {
+        inner.mailbox.wait(id, stepped.sources.iter().copied());
+    }
+    let flight = {
+        let mut state = slot.lock();
+        if stepped.moved {
+            state.deadline = deadline;
+        }
+        if stepped.saved {
+            state.saved = inner.clock.monotonic();
+        }
+        state.children += stepped.born.len();
+        state.row = stepped.row;
+        state.machine = stepped.machine;
+        state.failures = 0;
+        if let (Some(due), false, false) = (state.deadline, stepped.moved, ended) {
+            inner.timers.keep(id, due);
+        }
+        if ended || stepped.moved { state.flight.take() } else { None }
+    };
+    if let Some(flight) = flight.filter(|_| ended) {
+        flight.running.cancel();
+    }
+    for (child, _) in &stepped.born {
+        inner.wake(*child);
+    }
+    if let Some(parent) = stepped.parted {
+        leave_parent(inner, parent);
+    }
+    for jobflow in stepped.released {
+        for waiting in inner.locks.release(jobflow, id) {
+            inner.wake(waiting);
+        }
+    }
+    if let Some((sequence, request)) = stepped.command {
+        flight::begin(inner, slot, sequence, *request);
+    }
+    if ended {
+        bury(inner, slot);
+    }
+    let push = {
+        let mut state = slot.lock();
+        // A wait for events began: what came before it was entered in the list is looked for.
+        let again = stepped.again || listens || state.phase == Phase::Again;
+        state.phase = Phase::Idle;
+        again && slot.wake(&mut state)
+    };
+    slot.tell();
+    if push {
+        inner.queue.push(id);
+    }
+}
+
+/// Counts the process, or not, as active ones are counted.
+fn admission(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places: usize) {
+    let counts = |row: &Row| {
+        row.status.is_active() && !matches!(row.wait, Some(Wait::Room | Wait::Children { .. }))
+    };
+    let used = stepped.born.len() + usize::from(counts(&stepped.row) && !counts(was));
+    let mut next = None;
+    if counts(was) && !counts(&stepped.row) {
+        next = inner.admission.give(1);
+    }
+    if used > places {
+        (places..used).for_each(|_| inner.admission.take_back());
+    } else if used < places {
+        next = inner.admission.give(places - used).or(next);
+    } else if places > 0 {
+        next = inner.admission.give(0).or(next);
+    }
+    if !stepped.row.status.is_active() {
+        next = inner.admission.leave(id).or(next);
+    }
+    if let Some(next) = next.filter(|&next| next != id) {
+        inner.wake(next);
+    }
+}
+
+/// Tells those to whom the end matters.
+fn bury(inner: &Arc<Inner>, slot: &Arc<Slot>) {
+    let id = slot.id;
+    inner.slots.write().remove(&id);
+    inner.timers.clear(id);
+    inner.mailbox.leave_all(id);
+    // An end is what callers are answered with: it must stay.
+    if let Err(fault) = inner.tree.sync() {
+        tracing::error!(process = id.0, ?fault, "the end of a process is not yet durable");
+    }
+    let parent = slot.lock().row.parent;
+    if let Some(parent) = parent {
+        leave_parent(inner, parent);
+    }
+    for waiting in inner.mailbox.waiting(Source::Reference(Ref::Process(id))) {
+        inner.wake(waiting);
+    }
+    terminate_children(inner, id);
+}
+
+/// Ends what a process that has ended leaves behind.
+pub(in crate::engine) fn terminate_children(inner: &Inner, parent: ProcessId) {
+    let children = row::children(&inner.snapshot(), parent).unwrap_or_default();
+    for child in children {
+        if let Some(slot) = inner.slot(child) {
+            let mine = slot.lock().row.parent == Some(parent);
+            if mine {
+                inner.order(&slot, Order::Terminate);
+            }
+        }
+    }
+}
+
+fn leave_parent(inner: &Inner, parent: ProcessId) {
+    if let Some(slot) = inner.slot(parent) {
+        inner.wake_slot(&slot, |state| state.children = state.children.saturating_sub(1));
+    }
+}
+
+/// Puts a turn off that failed in the store; what the process was told is kept.
+pub(super) fn put_off(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    taken: Taken,
+    orders: usize,
+    fault: &Fault,
+) {
+    let id = slot.id;
+    if taken.places > 0
+        && let Some(next) = inner.admission.give(taken.places)
+    {
+        inner.wake(next);
+    }
+    let mut state = slot.lock();
+    let later = std::mem::replace(&mut state.orders, taken.orders);
+    debug_assert_eq!(orders, state.orders.len(), "an attempt takes no orders away");
+    state.orders.extend(later);
+    let newer = std::mem::replace(&mut state.output, taken.output);
+    state.output.append(newer);
+    // The machine may be ahead of the store: it is loaded anew.
+    state.machine = None;
+    state.failures += 1;
+    state.phase = Phase::Idle;
+    let wait = PUT_OFF.saturating_mul(1 << state.failures.min(10)).min(PUT_OFF_MAX);
+    let failures = state.failures;
+    drop(state);
+    if failures == 1 {
+        tracing::warn!(process = id.0, ?fault, "a turn could not be stored; it is tried again");
+    }
+    inner.timers.retry(id, wait);
+}

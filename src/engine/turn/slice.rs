@@ -1,0 +1,314 @@
+//! A slice of steps: what it waits for is looked at, then the machine runs until it waits again,
+//! ends, or has had its share.
+
+use kompira_schema::error::Fault;
+use kompira_schema::id::ObjectId;
+use serde_bytes::ByteBuf;
+
+use super::{Stepped, Taken, Turn, finish, lost};
+use crate::engine::process::Status;
+use crate::engine::row::{self, Wait};
+use crate::engine::vm::request::{End, Outcome, Request};
+use crate::engine::vm::{Answer, Machine, Options, Pause};
+use crate::engine::world::World;
+use crate::store::Family;
+use crate::tree::Txn;
+
+/// What a look at the wait came to.
+enum Look {
+    /// Nothing yet.
+    Wait,
+    /// It goes on, with an answer if the machine asked for something.
+    Go(Option<Answer>),
+    /// A command that step mode held back, or that is to be run again.
+    Begin,
+}
+
+/// Why a slice ended.
+enum Ended {
+    Share,
+    Wait,
+    Process(End),
+}
+
+impl Turn<'_> {
+    /// Runs a slice of a jobflow.
+    pub(super) fn slice(
+        mut self,
+        txn: &mut Txn,
+        taken: &mut Taken,
+        acquired: &mut Vec<ObjectId>,
+    ) -> Result<Stepped, Fault> {
+        let mut machine = None;
+        if matches!(self.row.wait, Some(Wait::Events(_) | Wait::Children { .. }))
+            || matches!(self.row.wait, Some(Wait::Command { begun: false, .. }))
+        {
+            // What exactly it waits for stands in its state.
+            match self.load(txn, taken) {
+                Ok(loaded) => machine = Some(loaded),
+                Err(why) => return self.give_up(txn, &why),
+            }
+        }
+        let look = self.look(txn, taken, machine.as_deref())?;
+        if matches!(look, Look::Wait) {
+            self.keep(txn, None)?;
+            return Ok(self.stepped(None, false));
+        }
+        let mut machine = match machine.map_or_else(|| self.load(txn, taken), Ok) {
+            Ok(machine) => machine,
+            Err(why) => return self.give_up(txn, &why),
+        };
+        match look {
+            Look::Begin => {
+                let Some(request) = machine.waiting().cloned() else {
+                    return self.give_up(txn, "nothing to begin");
+                };
+                match self.begin(txn, &request, true) {
+                    Err(outcome) => machine.resume(Answer::Job(outcome)),
+                    Ok(()) => {
+                        self.keep(txn, None)?;
+                        return Ok(self.stepped(None, true));
+                    }
+                }
+            }
+            Look::Go(Some(answer)) => machine.resume(answer),
+            Look::Go(None) | Look::Wait => {}
+        }
+        if self.row.wait.is_some() {
+            self.go();
+        }
+        let ended = self.run(txn, &mut machine, acquired)?;
+        let waits = matches!(ended, Ended::Wait);
+        match ended {
+            Ended::Process(end) => {
+                self.finish(txn, &end)?;
+                return Ok(self.stepped(None, true));
+            }
+            Ended::Share => {
+                let now = self.inner.clock.monotonic();
+                self.row.status = Status::Ready;
+                self.out.again = true;
+                self.dirty |= !self.console.is_empty()
+                    || now.saturating_sub(taken.saved) >= self.inner.limits.save;
+            }
+            Ended::Wait => {}
+        }
+        self.keep(txn, Some(&machine))?;
+        let kept = (!waits).then_some(machine);
+        Ok(self.stepped(kept, true))
+    }
+
+    /// Ends a process whose state cannot be read.
+    fn give_up(mut self, txn: &mut Txn, why: &str) -> Result<Stepped, Fault> {
+        self.console.push(&format!("the state of the process cannot be used: {why}\n"));
+        self.finish(txn, &finish::abend(why))?;
+        Ok(self.stepped(None, true))
+    }
+
+    /// The machine: from memory, or as it was last saved.
+    fn load(&self, txn: &Txn, taken: &mut Taken) -> Result<Box<Machine>, String> {
+        if let Some(machine) = taken.machine.take() {
+            return Ok(machine);
+        }
+        let key = row::process_key(self.id());
+        let told = |fault: Fault| format!("{}: {}", fault.kind().name(), fault.told().key);
+        let bytes = txn.raw_get(Family::Frame, &key).map_err(told)?;
+        let frame: Option<ByteBuf> = row::read(Family::Frame, &key, bytes).map_err(told)?;
+        let frame = frame.ok_or("it is lost")?;
+        load(self.inner, txn.snapshot(), &frame)
+    }
+
+    /// Looks whether the wait is over.
+    fn look(
+        &mut self,
+        txn: &mut Txn,
+        taken: &Taken,
+        machine: Option<&Machine>,
+    ) -> Result<Look, Fault> {
+        Ok(match &self.row.wait {
+            None => Look::Go(None),
+            Some(Wait::Room) if taken.places == 0 => Look::Wait,
+            Some(Wait::Room) => {
+                self.row.started = Some(self.inner.now());
+                Look::Go(None)
+            }
+            Some(Wait::Command { begun: false, .. }) => Look::Begin,
+            Some(Wait::Command { begun: true, .. }) => match self.landed(txn)? {
+                Some(outcome) => Look::Go(Some(Answer::Job(outcome))),
+                None => Look::Wait,
+            },
+            Some(Wait::Until(_)) if taken.due => Look::Go(Some(Answer::Done)),
+            Some(Wait::Until(_)) => Look::Wait,
+            Some(Wait::Lock(_) | Wait::Resume) => Look::Go(Some(Answer::Done)),
+            Some(Wait::Events(_)) => {
+                let Some(Request::Events(awaited)) = machine.and_then(Machine::waiting) else {
+                    return Err(lost("a wait for events"));
+                };
+                let awaited = awaited.clone();
+                let mut acquired = Vec::new();
+                let mut world =
+                    World::new(self.inner, txn, self.row.user, self.slot, &mut acquired);
+                match world.poll(&awaited, taken.due)? {
+                    Some(received) => Look::Go(Some(Answer::Event(received))),
+                    None => Look::Wait,
+                }
+            }
+            Some(Wait::Children { count, children }) if children.len() < *count => {
+                let Some(machine) = machine else { return Err(lost("a wait for children")) };
+                match self.bear(txn, machine, taken.places)? {
+                    Some(refused) => Look::Go(Some(refused)),
+                    None => {
+                        // More may have room; and of none that are left, none will report.
+                        self.out.again = taken.places > 0;
+                        Look::Wait
+                    }
+                }
+            }
+            Some(Wait::Children { .. }) if taken.children > 0 => Look::Wait,
+            Some(Wait::Children { children, .. }) => {
+                Look::Go(Some(self.gather(txn, &children.clone())?))
+            }
+        })
+    }
+
+    /// Runs the machine for its share.
+    fn run(
+        &mut self,
+        txn: &mut Txn,
+        machine: &mut Machine,
+        acquired: &mut Vec<ObjectId>,
+    ) -> Result<Ended, Fault> {
+        let limits = &self.inner.limits;
+        let until = self.inner.clock.monotonic().saturating_add(limits.slice);
+        // A clock that stands (in tests) must not make a slice endless.
+        let mut strides = 100;
+        loop {
+            let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
+            let pause = machine.run(limits.stride, &mut world);
+            let said = world.leave();
+            self.console.append(said.console);
+            self.dirty |= said.writes > 0;
+            self.out.released.extend(said.released);
+            if said.detached {
+                self.out.parted = self.row.parent.take().or(self.out.parted);
+                self.dirty = true;
+            }
+            if let Some(fault) = said.fault {
+                return Err(fault);
+            }
+            match pause {
+                Pause::Ended(end) => return Ok(Ended::Process(end)),
+                Pause::Budget => {}
+                Pause::Blocked(request) => match self.enter(txn, &request, acquired)? {
+                    Some(answer) => machine.resume(answer),
+                    None => return Ok(Ended::Wait),
+                },
+            }
+            strides -= 1;
+            if strides == 0
+                || self.slot.stopping()
+                || said.writes >= limits.writes
+                || self.inner.clock.monotonic() >= until
+            {
+                return Ok(Ended::Share);
+            }
+        }
+    }
+
+    /// Enters the wait for what the machine asks, or answers at once.
+    fn enter(
+        &mut self,
+        txn: &mut Txn,
+        request: &Request,
+        acquired: &mut Vec<ObjectId>,
+    ) -> Result<Option<Answer>, Fault> {
+        Ok(match request {
+            Request::Sleep(until) if *until <= self.inner.now() => Some(Answer::Done),
+            Request::Sleep(until) => {
+                self.wait(Wait::Until(*until));
+                None
+            }
+            Request::Events(awaited) => {
+                let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
+                if let Some(received) = world.poll(awaited, false)? {
+                    return Ok(Some(Answer::Event(received)));
+                }
+                let deadline = awaited.iter().filter_map(|one| one.deadline).min();
+                self.out.sources = awaited.iter().flat_map(|one| one.sources.clone()).collect();
+                self.wait(Wait::Events(deadline));
+                None
+            }
+            Request::Children { count: 0 } => {
+                Some(Answer::Children { children: Vec::new(), aborted: 0 })
+            }
+            Request::Children { count } if *count > self.inner.limits.children => {
+                let most = self.inner.limits.children;
+                Some(Answer::Refused(format!("too many children: {count}, at most {most}")))
+            }
+            Request::Children { count } if self.inner.is_full(*count) => {
+                Some(Answer::Refused("too many processes".to_owned()))
+            }
+            Request::Children { count } => {
+                self.wait(Wait::Children { count: *count, children: Vec::new() });
+                self.out.again = true;
+                None
+            }
+            Request::Lock { jobflow, .. } => {
+                self.wait(Wait::Lock(*jobflow));
+                None
+            }
+            Request::Suspend => {
+                self.wait(Wait::Resume);
+                self.row.suspended = true;
+                None
+            }
+            Request::Session { .. } => {
+                Some(Answer::Refused("sessions are not available yet".to_owned()))
+            }
+            Request::Builtin { name, .. } => Some(Answer::Job(Outcome {
+                status: -1,
+                result: "".into(),
+                error: format!("{name} is not available yet").into(),
+            })),
+            Request::Command { .. } | Request::Script { .. } => {
+                let begin = !self.row.step_mode;
+                match self.begin(txn, request, begin) {
+                    Err(outcome) => Some(Answer::Job(outcome)),
+                    Ok(()) => None,
+                }
+            }
+        })
+    }
+}
+
+/// Reads a saved machine.
+pub(in crate::engine) fn load(
+    inner: &crate::engine::inner::Inner,
+    snapshot: &crate::store::Snapshot,
+    frame: &[u8],
+) -> Result<Box<Machine>, String> {
+    let programs = Pinned { inner, snapshot };
+    let builtins = std::sync::Arc::clone(&inner.builtins);
+    Machine::load(frame, &programs, builtins, &options(inner))
+        .map(Box::new)
+        .map_err(|error| format!("{error:?}"))
+}
+
+/// What each machine may use.
+pub(in crate::engine) fn options(inner: &crate::engine::inner::Inner) -> Options {
+    Options { memory_max: inner.limits.memory, zone: inner.tree.view().zone() }
+}
+
+struct Pinned<'a> {
+    inner: &'a crate::engine::inner::Inner,
+    snapshot: &'a crate::store::Snapshot,
+}
+
+impl crate::engine::vm::Programs for Pinned<'_> {
+    fn program(
+        &self,
+        hash: crate::lang::program::CodeHash,
+    ) -> Result<std::sync::Arc<crate::lang::program::Program>, String> {
+        self.inner.codes.find(self.snapshot, hash).map(|code| code.program)
+    }
+}

@@ -1,0 +1,416 @@
+//! Properties, fields and methods behind a dot (rule: `operations/objects-in-jobflows`).
+
+use kompira_schema::error::Kind;
+use kompira_schema::id::ObjectId;
+use kompira_schema::path::ObjectPath;
+use kompira_schema::value::{Dict, Ref, Value as Plain};
+
+use super::{World, handles};
+use crate::engine::vm::heap::{File, Function, Receiver};
+use crate::engine::vm::{Handle, Heap, Raise, RefKind, Value};
+use crate::tree::Patch;
+
+impl World<'_> {
+    /// Finds an object by a path as the language writes it; special objects too.
+    pub(super) fn find(&mut self, base: ObjectId, path: &str) -> Result<Handle, Raise> {
+        let missing = || Raise::new(format!("object not found: {path}"));
+        if let Some(special) = self.find_special(path) {
+            return special.ok_or_else(missing);
+        }
+        let from = self.txn.head(base).map_or(ObjectId::ROOT, |head| head.parent);
+        let from = if from.0 == 0 { ObjectId::ROOT } else { from };
+        let (from, rest) = match path.strip_prefix('~') {
+            None => (from, path),
+            Some(rest) => {
+                let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                let name = name.trim_start_matches('(').trim_end_matches(')');
+                let user = if name.is_empty() {
+                    self.txn.user(self.who.user)
+                } else {
+                    self.txn.user_by_name(name)
+                };
+                let home = user
+                    .and_then(|user| ObjectPath::parse(&format!("/home/{}", user.username)).ok())
+                    .and_then(|path| self.txn.resolve(&path).ok());
+                (home.ok_or_else(missing)?, rest)
+            }
+        };
+        match self.txn.resolve_from(from, rest) {
+            Ok(id) => Ok(Handle { kind: RefKind::Object, id: id.0 }),
+            Err(fault) if matches!(fault.kind(), Kind::NotFound | Kind::BadName) => Err(missing()),
+            Err(fault) => Err(self.raise(&fault, path)),
+        }
+    }
+
+    /// `object.name`: property, then method, then field.
+    pub(super) fn get_attribute(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+    ) -> Result<Value, Raise> {
+        let Some(id) = target.object() else { return self.special(heap, target, name) };
+        if let Some(value) = self.property(heap, id, name)? {
+            return Ok(value);
+        }
+        let path = self.path(id);
+        let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
+        if self.is_method(&def, name) {
+            let method = Function::Method(Receiver(target.into()), name.into());
+            return Ok(heap.function(method));
+        }
+        match self.read_field(heap, id, name)? {
+            Some(value) => Ok(value),
+            None => Err(Raise::attribute(name)),
+        }
+    }
+
+    fn property(
+        &mut self,
+        heap: &mut Heap,
+        id: ObjectId,
+        name: &str,
+    ) -> Result<Option<Value>, Raise> {
+        let path = self.path(id);
+        let stub = self.txn.stub(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+        let object = |id: ObjectId| Value::from(id);
+        Ok(Some(match name {
+            "id" => Value::Int(i64::try_from(id.0).unwrap_or(i64::MAX)),
+            "abspath" => heap.str(stub.path.as_str()),
+            "name" => heap.str(stub.head.name.as_str()),
+            "description" => heap.str(stub.description.as_str()),
+            "display_name" => heap.str(stub.display_name.as_str()),
+            "field_names" => {
+                let names = stub.def.fields().map(|field| heap.str(field.name.as_str())).collect();
+                heap.array(names)
+            }
+            "owner" => Ref::User(stub.head.owner).into(),
+            "created" => heap.import(&Plain::Datetime(stub.head.created)),
+            "updated" => heap.import(&Plain::Datetime(stub.head.updated)),
+            "parent_object" if stub.head.parent.0 == 0 => Value::Null,
+            "parent_object" => object(stub.head.parent),
+            "children" => heap.lazy(super::query::children(id)),
+            "type_object" => object(stub.head.type_id),
+            "type_name" => heap.str(stub.def.name.as_str()),
+            "user_permissions" | "group_permissions" => {
+                let entries = self.permissions(&stub.acl, name == "group_permissions");
+                heap.import(&Plain::Dict(entries))
+            }
+            _ => {
+                if stub.def.property(name).is_none() {
+                    return Ok(None);
+                }
+                let mut extra = self.txn.extra(&stub).map_err(|fault| self.raise(&fault, &path))?;
+                return Ok(extra.shift_remove(name).map(|value| heap.import(&value)));
+            }
+        }))
+    }
+
+    fn permissions(&self, acl: &crate::auth::Acl, groups: bool) -> Dict {
+        let rights = |rights: &crate::auth::Rights, priority: Option<i64>| {
+            let mut entry = Dict::new();
+            entry.insert("writable".into(), rights.write.into());
+            entry.insert("readable".into(), rights.read.into());
+            entry.insert("executable".into(), rights.execute.into());
+            if let Some(priority) = priority {
+                entry.insert("priority".into(), priority.into());
+            }
+            Plain::Dict(entry)
+        };
+        if groups {
+            acl.groups
+                .iter()
+                .map(|entry| {
+                    let name = self.txn.group_name(entry.group);
+                    (name, rights(&entry.rights, Some(entry.priority)))
+                })
+                .collect()
+        } else {
+            acl.users
+                .iter()
+                .map(|entry| (self.txn.user_name(entry.user), rights(&entry.rights, None)))
+                .collect()
+        }
+    }
+
+    /// A field's value; `None` when the type has none of that name.
+    pub(super) fn read_field(
+        &mut self,
+        heap: &mut Heap,
+        id: ObjectId,
+        name: &str,
+    ) -> Result<Option<Value>, Raise> {
+        let path = self.path(id);
+        let object = self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+        let Some(value) = self.txn.field(&object, name) else { return Ok(None) };
+        let value = value.into_owned();
+        Ok(Some(self.open(heap, id, name, None, &value)?))
+    }
+
+    /// Takes a field's value in: passwords are opened for those who may write, attachments know
+    /// where they belong.
+    fn open(
+        &mut self,
+        heap: &mut Heap,
+        id: ObjectId,
+        field: &str,
+        element: Option<&str>,
+        value: &Plain,
+    ) -> Result<Value, Raise> {
+        Ok(match value {
+            Plain::Sealed(_) => {
+                let path = self.path(id);
+                let clear = self
+                    .txn
+                    .password(&self.who, id, field, element)
+                    .map_err(|fault| self.raise(&fault, &path))?;
+                heap.str(clear.as_str())
+            }
+            Plain::File(file) => {
+                let handle = Handle { kind: RefKind::Object, id: id.0 };
+                let origin = Some((handle, field.into(), element.map(Into::into)));
+                heap.file(File { value: file.clone(), origin })
+            }
+            Plain::Array(items) if items.iter().any(is_owned) => {
+                let mut values = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    values.push(self.open(heap, id, field, Some(&index.to_string()), item)?);
+                }
+                heap.array(values)
+            }
+            Plain::Dict(items) if items.values().any(is_owned) => {
+                let dict = heap.dict(crate::engine::vm::dict::Dict::new());
+                for (key, item) in items {
+                    let value = self.open(heap, id, field, Some(key), item)?;
+                    heap.dict_set_str(dict, key, value);
+                }
+                dict
+            }
+            plain => heap.import(plain),
+        })
+    }
+
+    /// `[value >> object.name]`: writable property, else field.
+    pub(super) fn put_attribute(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        value: Value,
+    ) -> Result<(), Raise> {
+        let value = heap.export(self, value)?;
+        let Some(id) = target.object() else { return self.put_special(target, name, &value) };
+        let text = |value: &Plain| match value {
+            Plain::Str(text) => Ok(text.clone()),
+            other => Err(Raise::new(format!("{name} cannot be of type {}", other.type_name()))),
+        };
+        let patch = match name {
+            "description" => Patch { description: Some(text(&value)?), ..Patch::default() },
+            "display_name" => Patch { display_name: Some(text(&value)?), ..Patch::default() },
+            "owner" => match value {
+                Plain::Object(Ref::User(user)) => Patch { owner: Some(user), ..Patch::default() },
+                other => {
+                    let type_name = other.type_name();
+                    return Err(Raise::new(format!("owner cannot be of type {type_name}")));
+                }
+            },
+            "user_permissions" | "group_permissions" => {
+                let acl = self.new_permissions(id, name == "group_permissions", &value)?;
+                Patch { acl: Some(acl), ..Patch::default() }
+            }
+            "data" if self.has_data(id) => match value {
+                Plain::Dict(data) => Patch { data: Some(data), ..Patch::default() },
+                other => {
+                    let type_name = other.type_name();
+                    return Err(Raise::new(format!("data cannot be of type {type_name}")));
+                }
+            },
+            _ => {
+                let known = self.field_exists(id, name)?;
+                if !known {
+                    return Err(Raise::attribute(name));
+                }
+                let fields = Dict::from_iter([(name.to_owned(), value)]);
+                Patch { fields, ..Patch::default() }
+            }
+        };
+        self.change(id, |txn| txn.update(id, None, patch))
+    }
+
+    fn has_data(&self, id: ObjectId) -> bool {
+        self.txn.type_of(id).is_ok_and(|def| def.builtin && def.name == "Config")
+    }
+
+    pub(super) fn field_exists(&mut self, id: ObjectId, name: &str) -> Result<bool, Raise> {
+        let path = self.path(id);
+        let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
+        Ok(def.field(name).is_some())
+    }
+
+    fn new_permissions(
+        &mut self,
+        id: ObjectId,
+        groups: bool,
+        value: &Plain,
+    ) -> Result<crate::auth::Acl, Raise> {
+        let path = self.path(id);
+        let stub = self.txn.stub(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+        let mut acl = (*stub.acl).clone();
+        let Plain::Dict(entries) = value else {
+            return Err(Raise::new("permissions are a Dictionary of names"));
+        };
+        if groups {
+            acl.groups.clear();
+        } else {
+            acl.users.clear();
+        }
+        for (name, entry) in entries {
+            let Plain::Dict(entry) = entry else {
+                return Err(Raise::new("a permission is a Dictionary"));
+            };
+            let on = |key: &str| matches!(entry.get(key), Some(Plain::Bool(true)));
+            let rights = crate::auth::Rights {
+                read: on("readable"),
+                write: on("writable"),
+                execute: on("executable"),
+            };
+            if groups {
+                let group = self.txn.group_by_name(name);
+                let group = group.ok_or_else(|| Raise::new(format!("no such group: {name}")))?.id;
+                let priority = match entry.get("priority") {
+                    Some(Plain::Int(priority)) => *priority,
+                    _ => 0,
+                };
+                acl.groups.push(crate::auth::GroupEntry { group, rights, priority });
+            } else {
+                let user = self.txn.user_by_name(name);
+                let user = user.ok_or_else(|| Raise::new(format!("no such user: {name}")))?.id;
+                acl.users.push(crate::auth::UserEntry { user, rights });
+            }
+        }
+        Ok(acl)
+    }
+
+    /// `[value >> object['field'][key]…]`: the stored field is read, changed and written.
+    pub(super) fn put_field(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        field: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise> {
+        let unknown = || Raise::new(format!("field not found: {field}"));
+        let id = target.object().ok_or_else(unknown)?;
+        if !self.field_exists(id, field)? {
+            return Err(unknown());
+        }
+        let value = heap.export(self, value)?;
+        let new = if keys.is_empty() {
+            value
+        } else {
+            let path = self.path(id);
+            let object = self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+            let mut whole = self
+                .txn
+                .field(&object, field)
+                .map(std::borrow::Cow::into_owned)
+                .unwrap_or_default();
+            let mut keys =
+                keys.iter().map(|&key| heap.export(self, key)).collect::<Result<Vec<_>, _>>()?;
+            let last = keys.pop();
+            let mut place = &mut whole;
+            for key in &keys {
+                place = element(place, key)?;
+            }
+            if let Some(last) = last {
+                set_element(place, &last, value)?;
+            }
+            whole
+        };
+        let patch =
+            Patch { fields: Dict::from_iter([(field.to_owned(), new)]), ..Patch::default() };
+        self.change(id, |txn| txn.update(id, None, patch))
+    }
+}
+
+/// Whether a value belongs to the place it is stored in.
+fn is_owned(value: &Plain) -> bool {
+    matches!(value, Plain::Sealed(_) | Plain::File(_))
+}
+
+fn index_of(length: usize, key: &Plain) -> Result<usize, Raise> {
+    let Plain::Int(index) = key else {
+        return Err(Raise::new("an Array is indexed by Integers"));
+    };
+    let place = if *index < 0 { index + i64::try_from(length).unwrap_or(0) } else { *index };
+    usize::try_from(place)
+        .ok()
+        .filter(|&place| place < length)
+        .ok_or_else(|| Raise::new(format!("array index out of range: {index}")))
+}
+
+fn element<'a>(of: &'a mut Plain, key: &Plain) -> Result<&'a mut Plain, Raise> {
+    match of {
+        Plain::Array(items) => {
+            let index = index_of(items.len(), key)?;
+            items.get_mut(index).ok_or_else(|| Raise::new("array index out of range"))
+        }
+        Plain::Dict(entries) => {
+            let Plain::Str(key) = key else {
+                return Err(Raise::new("keys of a field are Strings"));
+            };
+            entries.get_mut(key).ok_or_else(|| Raise::new(format!("key not found: {key}")))
+        }
+        other => Err(Raise::new(format!("'{}' is not subscriptable", other.type_name()))),
+    }
+}
+
+fn set_element(of: &mut Plain, key: &Plain, value: Plain) -> Result<(), Raise> {
+    if let (Plain::Dict(entries), Plain::Str(key)) = (&mut *of, key) {
+        entries.insert(key.clone(), value);
+        return Ok(());
+    }
+    *element(of, key)? = value;
+    Ok(())
+}
+
+impl World<'_> {
+    /// The readable children of a container, in its order.
+    pub(super) fn list(&mut self, target: Handle) -> Result<Option<Vec<Handle>>, Raise> {
+        /// Entries of one read.
+        const PAGE: usize = 1_000;
+        let Some(dir) = target.object() else { return Ok(None) };
+        let path = self.path(dir);
+        if let Some(special) = self.list_special(&path)? {
+            return Ok(Some(special));
+        }
+        let def = self.txn.type_of(dir).map_err(|fault| self.raise(&fault, &path))?;
+        if !def.is_container() {
+            return Ok(None);
+        }
+        if let Some(ids) = self.ordered(dir)? {
+            return Ok(Some(ids));
+        }
+        let mut found = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self
+                .txn
+                .children(&self.who, dir, after.as_deref(), PAGE)
+                .map_err(|fault| self.raise(&fault, &path))?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            let full = page.len() == PAGE;
+            for handle in handles(page) {
+                if self.txn.access(&self.who, ObjectId(handle.id)).is_ok_and(|access| access.read) {
+                    found.push(handle);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        Ok(Some(found))
+    }
+}

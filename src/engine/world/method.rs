@@ -1,0 +1,233 @@
+//! Methods of objects (rule: `operations/objects-in-jobflows`).
+
+use kompira_schema::error::Kind;
+use kompira_schema::id::ObjectId;
+use kompira_schema::path::Name;
+use kompira_schema::types::{TypeDef, common_methods};
+use kompira_schema::value::{Dict, Ref, Value as Plain};
+
+use super::World;
+use crate::engine::vm::builtin::{missing, too_many, twice, unexpected};
+use crate::engine::vm::{Given, Handle, Heap, Raise, Value};
+use crate::tree::{Draft, Patch};
+
+/// Arguments in the order of the parameters; `None` where one was left out.
+struct Bound(Vec<Option<Value>>);
+
+impl Bound {
+    fn new(given: &Given, method: &str, names: &[&str], required: usize) -> Result<Self, Raise> {
+        if given.positional.len() > names.len() {
+            return Err(too_many(method, names.len()));
+        }
+        let mut values: Vec<Option<Value>> = given.positional.iter().copied().map(Some).collect();
+        values.resize(names.len(), None);
+        for (name, value) in &given.named {
+            let place = names.iter().position(|other| **other == **name);
+            let place = place.ok_or_else(|| unexpected(method, name))?;
+            match values.get_mut(place) {
+                Some(slot @ None) => *slot = Some(*value),
+                _ => return Err(twice(method, name)),
+            }
+        }
+        for (value, name) in values.iter().zip(names).take(required) {
+            if value.is_none() {
+                return Err(missing(method, name));
+            }
+        }
+        Ok(Self(values))
+    }
+
+    fn get(&self, place: usize) -> Option<Value> {
+        self.0.get(place).copied().flatten().filter(|value| !value.is_null())
+    }
+}
+
+impl World<'_> {
+    pub(super) fn is_method(&self, def: &TypeDef, name: &str) -> bool {
+        def.method(name).is_some() || common_methods().iter().any(|method| method.name == name)
+    }
+
+    /// Calls a method.
+    pub(super) fn method(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        given: &Given,
+    ) -> Result<Value, Raise> {
+        let Some(id) = target.object() else {
+            return match (target.reference(), name) {
+                (Some(Ref::Process(id)), "delete") => {
+                    Bound::new(given, name, &[], 0)?;
+                    self.delete_process(id).map(|()| Value::Null)
+                }
+                _ => Err(Raise::attribute(name)),
+            };
+        };
+        let path = self.path(id);
+        let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
+        if !self.is_method(&def, name) {
+            return Err(Raise::attribute(name));
+        }
+        let table = def.builtin && def.name == "Table";
+        match name {
+            "delete" => {
+                Bound::new(given, name, &[], 0)?;
+                self.change(id, |txn| txn.delete(id))?;
+            }
+            "update" => {
+                if !given.positional.is_empty() {
+                    return Err(too_many(name, 0));
+                }
+                let mut fields = Dict::new();
+                for (field, value) in &given.named {
+                    let value = heap.export(self, *value)?;
+                    fields.insert(field.to_string(), value);
+                }
+                let patch = Patch { fields, ..Patch::default() };
+                self.change(id, |txn| txn.update(id, None, patch))?;
+            }
+            "rename" => {
+                let bound = Bound::new(given, name, &["name"], 1)?;
+                let name = self.name(heap, bound.get(0))?;
+                self.change(id, |txn| txn.rename(id, &name))?;
+            }
+            "has_child" => {
+                let bound = Bound::new(given, name, &["name"], 1)?;
+                let wanted = text(heap, bound.get(0), "name")?;
+                let child =
+                    self.txn.child(id, &wanted).map_err(|fault| self.raise(&fault, &path))?;
+                return Ok(Value::Bool(child.is_some_and(|entry| entry.is_object())));
+            }
+            "add" => return self.add(heap, id, given, table),
+            "move" | "copy" => {
+                let bound = Bound::new(given, name, &["obj", "name"], 1)?;
+                let object = bound.get(0).and_then(Value::handle).and_then(Handle::object);
+                let object =
+                    object.ok_or_else(|| Raise::new(format!("{name}() takes an object")))?;
+                let new = match bound.get(1) {
+                    None => None,
+                    some => Some(self.name(heap, some)?),
+                };
+                if name == "copy" {
+                    let copied = self.change(id, |txn| txn.copy(object, id, new.as_ref()))?;
+                    return Ok(copied.into());
+                }
+                self.change(id, |txn| txn.move_to(object, id, new.as_ref(), None))?;
+            }
+            "find" => return self.find_query(heap, id, given),
+            "render" => {
+                Bound::new(given, name, &[], 0)?;
+                let text = self.render_text(id)?;
+                return Ok(heap.str(text));
+            }
+            "send" => {
+                let bound = Bound::new(given, name, &["message"], 1)?;
+                let message =
+                    heap.export(self, bound.0.first().copied().flatten().unwrap_or(Value::Null))?;
+                self.change(id, |txn| txn.queue_push(id, &message))?;
+            }
+            "pop_message" => {
+                let bound = Bound::new(given, name, &["index"], 0)?;
+                let index = index(bound.get(0))?;
+                let (_, message) = self.pop(id, index)?;
+                return Ok(heap.import(&message));
+            }
+            "delete_message" => {
+                let mut ids = Vec::new();
+                for &value in &given.positional {
+                    ids.push(u64::try_from(index(Some(value))?).unwrap_or(u64::MAX));
+                }
+                self.change(id, |txn| txn.queue_delete(id, &ids))?;
+            }
+            "clear_messages" => {
+                Bound::new(given, name, &[], 0)?;
+                self.change(id, |txn| txn.queue_clear(id))?;
+            }
+            _ => return Err(Raise::new(format!("{name}() is not available yet"))),
+        }
+        Ok(Value::Null)
+    }
+
+    pub(super) fn pop(&mut self, id: ObjectId, index: i64) -> Result<(u64, Plain), Raise> {
+        self.said.writes += 1;
+        self.txn.queue_pop(id, index).map_err(|fault| match fault.kind() {
+            Kind::NoMessage => Raise::new(format!("no such message: {index}")),
+            _ => {
+                let path = self.path(id);
+                self.raise(&fault, &path)
+            }
+        })
+    }
+
+    fn name(&mut self, heap: &Heap, value: Option<Value>) -> Result<Name, Raise> {
+        let text = text(heap, value, "name")?;
+        Name::new(&text).map_err(|fault| Raise::new(super::explain(&fault, &text)))
+    }
+
+    fn add(
+        &mut self,
+        heap: &mut Heap,
+        dir: ObjectId,
+        given: &Given,
+        table: bool,
+    ) -> Result<Value, Raise> {
+        let names = ["name", "type_obj", "data", "overwrite"];
+        let bound = Bound::new(given, "add", &names, if table { 1 } else { 2 })?;
+        let name = self.name(heap, bound.get(0))?;
+        let overwrite = matches!(bound.get(3), Some(Value::Bool(true)));
+        let data = match bound.get(2) {
+            None => Dict::new(),
+            Some(value) => match heap.export(self, value)? {
+                Plain::Dict(data) => data,
+                other => {
+                    let type_name = other.type_name();
+                    return Err(Raise::new(format!("data cannot be of type {type_name}")));
+                }
+            },
+        };
+        let path = self.path(dir);
+        let there = self
+            .txn
+            .child(dir, name.as_str())
+            .map_err(|fault| self.raise(&fault, &path))?
+            .filter(crate::tree::Entry::is_object);
+        if let (Some(entry), true) = (&there, overwrite) {
+            let id = entry.id;
+            let patch = Patch { fields: data, ..Patch::default() };
+            self.change(id, |txn| txn.update(id, None, patch))?;
+            return Ok(id.into());
+        }
+        let type_id = match bound.get(1) {
+            Some(value) => value
+                .handle()
+                .and_then(Handle::object)
+                .ok_or_else(|| Raise::new("type_obj is a type object"))?,
+            None => {
+                let object =
+                    self.txn.get(&self.who, dir).map_err(|fault| self.raise(&fault, &path))?;
+                match object.fields.get("typeObject") {
+                    Some(Plain::Object(Ref::Object(id))) => *id,
+                    _ => return Err(Raise::new("the table has no type")),
+                }
+            }
+        };
+        let draft = Draft { fields: data, ..Draft::default() };
+        let id = self.change(dir, |txn| txn.create(dir, &name, type_id, draft))?;
+        Ok(id.into())
+    }
+}
+
+fn text(heap: &Heap, value: Option<Value>, what: &str) -> Result<String, Raise> {
+    value
+        .and_then(|value| heap.as_str(value).map(str::to_owned))
+        .ok_or_else(|| Raise::new(format!("{what} is a String")))
+}
+
+fn index(value: Option<Value>) -> Result<i64, Raise> {
+    match value {
+        None => Ok(0),
+        Some(Value::Int(index)) => Ok(index),
+        Some(other) => Err(Raise::new(format!("'{}' is no index", other.kind().name()))),
+    }
+}
