@@ -68,7 +68,7 @@ const WRITTEN_MAX: usize = 64;
 /// What a view of the tree as files may differ in.
 #[derive(Clone)]
 pub struct Options {
-    /// Marks the commits of this session in the change feed.
+    /// Marks the commits of this session in the change feed; 0: one is made up.
     pub origin: u64,
     /// Records show `created` and `updated`.
     pub times: bool,
@@ -163,7 +163,10 @@ struct Shared {
 impl Files {
     /// The tree as files.
     #[must_use]
-    pub fn new(tree: &Tree, clock: Arc<dyn Clock>, options: Options) -> Self {
+    pub fn new(tree: &Tree, clock: Arc<dyn Clock>, mut options: Options) -> Self {
+        if options.origin == 0 {
+            options.origin = own_origin(&*clock);
+        }
         let pairs = types::builtins().iter().flat_map(|def| {
             def.file.suffixes.iter().map(move |suffix| (suffix.clone(), def.name.clone()))
         });
@@ -194,6 +197,15 @@ impl Files {
     fn ask<'a>(&'a self, who: &'a Caller) -> Ask<'a> {
         Ask::new(&self.shared, who)
     }
+}
+
+/// A token that no other session has: their kernels must not take this one's commits for theirs.
+fn own_origin(clock: &dyn Clock) -> u64 {
+    static SESSIONS: AtomicU64 = AtomicU64::new(1);
+    let count = SESSIONS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let time = clock.now().as_microsecond().unsigned_abs();
+    let origin = time.wrapping_shl(12) ^ count;
+    origin.max(1)
 }
 
 impl FileTree for Files {

@@ -30,10 +30,18 @@ pub(super) struct OpenFile {
     place: Place,
     how: OpenHow,
     draft: Option<Arc<Draft>>,
-    /// What a reader sees until it starts anew: one saved state, never a mixture.
-    pin: Mutex<Option<Content>>,
+    /// What a reader sees until it starts anew: one saved state, never a mixture. It also outlives
+    /// the name.
+    pin: Mutex<Pin>,
     /// The last user of it, for what is saved at release.
     who: Caller,
+}
+
+#[derive(Default)]
+struct Pin {
+    content: Option<Content>,
+    /// Nothing was read from it yet.
+    fresh: bool,
 }
 
 #[derive(Clone)]
@@ -108,6 +116,8 @@ impl Ask<'_> {
                 self.files.seen.insert(place.ino(), head.rev);
             }
             let file = OpenFile::new(place, how, None, self.who);
+            let content = self.saved(&goal)?;
+            *file.pin.lock() = Pin { content: Some(content), fresh: true };
             let handle = self.files.handles.add(Open::File(Arc::new(file)))?;
             return Ok(Opened { handle, keep_cache: same, direct: false });
         }
@@ -368,14 +378,19 @@ impl Ask<'_> {
     /// from the beginning or asks for more than there was.
     fn read_saved(&self, file: &OpenFile, offset: u64, size: usize) -> Result<Vec<u8>, Fault> {
         let mut pin = file.pin.lock();
-        let anew = match &*pin {
+        let anew = match &pin.content {
             None => true,
-            Some(content) => offset == 0 || offset >= content.size(),
+            Some(content) => !pin.fresh && (offset == 0 || offset >= content.size()),
         };
         if anew {
-            *pin = Some(self.saved_at(file.place)?);
+            match self.saved_at(file.place) {
+                Ok(content) => pin.content = Some(content),
+                Err(fault) if fault.kind() == Kind::NotFound && pin.content.is_some() => {}
+                Err(fault) => return Err(fault),
+            }
         }
-        let content = pin.clone();
+        pin.fresh = false;
+        let content = pin.content.clone();
         drop(pin);
         match content {
             Some(Content::Inline(bytes)) => Ok(slice(&bytes, offset, size).to_vec()),

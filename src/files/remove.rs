@@ -176,6 +176,7 @@ impl Ask<'_> {
 
     fn unlink_entry(&mut self, entry: &Entry) -> Result<(), Fault> {
         let id = entry.id;
+        self.keep_for_open(Place::Object(id).ino());
         if entry.kind == EntryKind::Scratch {
             self.commit_with(|txn| txn.scratch_delete(id))?;
         } else {
@@ -236,6 +237,15 @@ impl Ask<'_> {
             let new = new.clone();
             drop(state);
             self.files.drafts.settled(&new, draft);
+        }
+    }
+
+    /// An open file outlives its name: what its handles may still want is read now.
+    pub(super) fn keep_for_open(&self, ino: Ino) {
+        if let Some(draft) = self.files.drafts.of(ino)
+            && let Err(fault) = self.load(&mut draft.state.lock())
+        {
+            tracing::debug!(kind = fault.kind().name(), "an open file loses its content");
         }
     }
 

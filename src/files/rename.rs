@@ -13,7 +13,7 @@ use super::ask::{Ask, across, exists, invalid, is_dir, missing, never, no_dir, r
 use super::find::{Dir, Form, Found, Meaning};
 use super::place::Place;
 use super::record::record_text;
-use super::save::{Making, put_content, set_attr};
+use super::save::{Making, put_content, set_attr, unfit};
 use crate::tree::{Content, Entry, EntryKind, Head, ImportOptions};
 
 /// Where a rename leads.
@@ -194,7 +194,7 @@ impl Ask<'_> {
         } else if form == Form::Yaml {
             let record = self.record_of_content(&content, over)?;
             self.commit_with(|txn| {
-                txn.apply_record(target, None, &record, ImportOptions::MOUNT)?;
+                txn.apply_record(target, None, &record, ImportOptions::MOUNT).map_err(unfit)?;
                 remove(txn, from)?;
                 set_attr(txn, target, mode, mtime)
             })?
@@ -538,7 +538,7 @@ impl Ask<'_> {
         })?;
         let id = object.id;
         let done = self.commit_with(|txn| {
-            txn.apply_record(id, None, &record, ImportOptions::MOUNT)?;
+            txn.apply_record(id, None, &record, ImportOptions::MOUNT).map_err(unfit)?;
             remove(txn, from)
         })?;
         self.files.hidden.lock().remove(&id);
@@ -559,14 +559,13 @@ impl Ask<'_> {
 
     /// The bytes of a file as they were written to it, not as its record shows them.
     fn as_written(&self, head: &Head) -> Result<Content, Fault> {
+        if let Some(text) = self.files.written(head.id, head.rev) {
+            return Ok(Content::Inline(text));
+        }
         if self.form_of(head)? != Form::Yaml {
             return self.view.content(self.who, head.id);
         }
-        let text = match self.files.written(head.id, head.rev) {
-            Some(text) => text,
-            None => self.render(head.id, false, head)?,
-        };
-        Ok(Content::Inline(text))
+        Ok(Content::Inline(self.render(head.id, false, head)?))
     }
 
     /// The bytes of a content, if a text field could hold them.

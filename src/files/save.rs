@@ -18,6 +18,7 @@ use kompira_schema::value::{Dict, Ref, Value};
 use super::ask::{Ask, invalid, io};
 use super::buffer::Buffer;
 use super::draft::{Draft, Goal, New, NewKind, State};
+use super::find::Form;
 use super::place::Place;
 use super::record::{read_record, record_text};
 use crate::store::INLINE_MAX;
@@ -152,7 +153,7 @@ impl Ask<'_> {
                 let record = read_record(&text_of(&state.buffer)?)?;
                 let (mode, mtime) = (state.mode, state.mtime);
                 let done = self.commit_with(|txn| {
-                    txn.apply_record(id, base, &record, ImportOptions::MOUNT)?;
+                    txn.apply_record(id, base, &record, ImportOptions::MOUNT).map_err(unfit)?;
                     set_attr(txn, id, mode, mtime)
                 })?;
                 if matches!(goal_of(state), Goal::Record(_)) {
@@ -205,7 +206,17 @@ impl Ask<'_> {
                     from: None,
                 };
                 let (rev, _, yaml) = self.make(&making)?;
-                state.goal = if yaml { Goal::Yaml(id) } else { Goal::Content(id) };
+                let shown_as_record = yaml && self.form_of(&self.view.head(id)?)? == Form::Yaml;
+                state.goal = if shown_as_record { Goal::Yaml(id) } else { Goal::Content(id) };
+                if yaml && !shown_as_record {
+                    // A record that holds its content: the file shows the content from now on.
+                    state.buffer = Buffer::default();
+                    state.loaded = false;
+                    if let Some(text) = making.bytes {
+                        self.files.remember(draft.ino, rev, text);
+                    }
+                    self.files.told.tell(vec![Change::Content(draft.ino)]);
+                }
                 Ok(rev)
             }
         }
@@ -399,7 +410,8 @@ impl Ask<'_> {
                         let draft =
                             NewObject { content: None, ..new_object(making, Dict::new(), false) };
                         let options = ImportOptions::MOUNT;
-                        txn.create_record(making.dir, making.name, record, draft, options)?
+                        txn.create_record(making.dir, making.name, record, draft, options)
+                            .map_err(unfit)?
                     }
                 };
                 finish(txn, id, making)
@@ -428,6 +440,14 @@ impl Ask<'_> {
         let bytes = self.bytes(entry.id)?;
         Ok(record_text(&bytes, None).ok().map(|record| (entry.id, record)))
     }
+}
+
+/// What a record names and is not there is a fault of the record: the file itself exists.
+pub(super) fn unfit(fault: Fault) -> Fault {
+    if fault.kind() != Kind::NotFound {
+        return fault;
+    }
+    Fault::new(Kind::Invalid, fault.told().clone()).with_problems(fault.problems().to_vec())
 }
 
 fn goal_of(state: &State) -> &Goal {
