@@ -4,8 +4,12 @@
 //! has a layout of its own.
 
 pub mod archive;
+pub mod backup;
 pub mod directory;
 pub mod export;
 pub mod import;
 pub mod linesep;
 pub mod sink;
+
+#[cfg(test)]
+mod tests;

@@ -55,10 +55,13 @@ pub struct Member {
     pub blake3: String,
 }
 
-/// Whether a member's name stays inside: relative, no empty, `.` or `..` parts, no backslash.
+/// Whether a member's name stays inside: relative, no empty, `.` or `..` parts, no backslash, no
+/// drive. A directory ends in one slash.
 fn is_safe(name: &str) -> bool {
+    let name = name.strip_suffix('/').unwrap_or(name);
     !name.is_empty()
         && !name.contains(['\0', '\\'])
+        && !name.split('/').next().is_some_and(|first| first.contains(':'))
         && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 

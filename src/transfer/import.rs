@@ -189,5 +189,3 @@ impl Import<'_> {
 /// Runs one step of the import on a transaction: its own, or the one for all.
 type Step<'a> = dyn FnMut(&mut dyn FnMut(&mut Txn) -> Result<(), Fault>) -> Result<(), Fault> + 'a;
 
-#[cfg(test)]
-mod tests;

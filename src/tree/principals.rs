@@ -26,6 +26,8 @@ pub struct UserPatch {
     pub username: Option<String>,
     /// Clear password.
     pub password: Option<Zeroizing<String>>,
+    /// The stored hash of a password, as a backup has it; `Some(None)`: none. Privileged callers.
+    pub password_hash: Option<Option<Zeroizing<String>>>,
     /// Given name.
     pub first_name: Option<String>,
     /// Family name.

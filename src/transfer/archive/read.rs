@@ -54,6 +54,12 @@ impl Reader {
         self.manifest.members.iter().filter(move |member| member.name.starts_with(prefix))
     }
 
+    /// Permission bits that a member was written with.
+    pub fn mode(&mut self, name: &str) -> Option<u16> {
+        let mode = self.zip.by_name(name).ok()?.unix_mode()?;
+        u16::try_from(mode & 0o7777).ok()
+    }
+
     /// Copies a member out and checks its size and hash.
     ///
     /// # Errors

@@ -66,6 +66,18 @@ fn what_was_written_is_read_back_and_the_manifest_is_last() {
 }
 
 #[test]
+fn an_empty_directory_is_a_member() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("b.zip");
+    let mut writer = Writer::create(&path).unwrap();
+    writer.add_dir("tree/spare", 0o755).unwrap();
+    writer.finish(1, String::new(), "").unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.members("").map(|m| m.name.as_str()).collect::<Vec<_>>(), ["tree/spare/"]);
+    reader.verify(|_| ()).unwrap();
+}
+
+#[test]
 fn an_archive_is_absent_or_complete() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.zip");
@@ -81,7 +93,7 @@ fn an_archive_is_absent_or_complete() {
 fn hostile_containers_are_refused_before_anything_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.zip");
-    for name in ["../x", "/x", "a/../../x", "..././x/..", "a\\b", "C:\\x", "a//b", "./a", "a/."] {
+    for name in ["../x", "/x", "a/../../x", "..././x/..", "a\\b", "C:\\x", "a//b", "./a", "a/.", "a//"] {
         craft(&path, &[(name, b"x")], &[(name, b"x")]);
         assert_eq!(Reader::open(&path).map(|_| ()).unwrap_err().kind(), Kind::Invalid, "{name}");
     }

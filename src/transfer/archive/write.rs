@@ -75,6 +75,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Adds a directory, so that an empty one is there after extraction.
+    ///
+    /// # Errors
+    /// As [`Writer::add`].
+    pub fn add_dir(&mut self, name: &str, mode: u32) -> Result<(), Fault> {
+        let options = SimpleFileOptions::default().unix_permissions(mode);
+        let name = format!("{}/", name.trim_end_matches('/'));
+        let zip = self.zip.as_mut().expect("taken by `finish` alone, which ends the writer");
+        zip.add_directory(name.as_str(), options)
+            .map_err(|error| unwritable_zip(&self.target, error))?;
+        let blake3 = blake3::hash(b"").to_hex().to_string();
+        self.members.push(Member { name, size: 0, blake3 });
+        Ok(())
+    }
+
     /// Writes the manifest, makes the file durable and gives it its name.
     ///
     /// # Errors

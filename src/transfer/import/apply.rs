@@ -12,6 +12,7 @@ use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::record::{Attachment, Carrier, Record};
 use kompira_schema::tree::Caller;
 use kompira_schema::types::{Container, Format, TypeDef};
+use kompira_schema::validate::Source;
 use kompira_schema::value::{Ref, Value};
 
 use super::plan::{self, Planned};
@@ -39,7 +40,10 @@ pub(super) struct Import<'a> {
 enum Place {
     /// Fields follow in the second pass.
     Written { id: ObjectId, new: bool },
-    Left,
+    /// Left alone, with the line for the log.
+    Left(String),
+    /// A directory on the way: it says nothing of itself.
+    Passed,
 }
 
 impl Import<'_> {
@@ -58,7 +62,7 @@ impl Import<'_> {
                         written.push((index, planned, id, new));
                     }
                 }
-                Ok((Place::Left, _)) => {}
+                Ok((Place::Left(_) | Place::Passed, _)) => {}
                 Err(fault) => self.fail(&at, fault),
             }
         }
@@ -124,15 +128,17 @@ impl Import<'_> {
             let existing = txn.find_path(&target)?;
             let place = match existing {
                 None => {
-                    let draft = self.draft(one, &planned, content_of(&planned, &def)?);
+                    let mut draft = self.draft(one, &planned, content_of(&planned, &def)?);
+                    self.row_type(txn, &planned, &def, &mut draft);
                     let name = one.path.last().ok_or_else(|| Fault::internal("no name"))?;
                     let id = txn.create(parent, name, type_id, draft)?;
                     Place::Written { id, new: true }
                 }
                 Some(id) => {
                     let head = txn.head(id)?;
-                    if let Some(reason) = self.left(&head, one, &relative, &target) {
-                        outcome = Some((Err(reason), planned));
+                    let left = self.left(&head, one, &relative, &target);
+                    if let Some(place) = left {
+                        outcome = Some((place, planned));
                         return Ok(());
                     }
                     if head.type_id != type_id {
@@ -142,7 +148,7 @@ impl Import<'_> {
                     Place::Written { id, new: false }
                 }
             };
-            outcome = Some((Ok(place), planned));
+            outcome = Some((place, planned));
             Ok(())
         })?;
         self.counters.created += parents.len() as u64;
@@ -150,35 +156,40 @@ impl Import<'_> {
         for told in &planned.odd {
             self.warn(&relative, told.clone());
         }
-        match place {
-            Ok(place) => {
-                if matches!(place, Place::Written { new: true, .. }) {
-                    self.created.insert(relative);
-                }
-                Ok((place, planned))
+        match &place {
+            Place::Written { new: true, .. } => {
+                self.created.insert(relative);
             }
-            Err(line) => {
+            Place::Left(line) => {
                 self.counters.skipped += 1;
-                (self.told)(Event::Line(line));
-                Ok((Place::Left, planned))
+                (self.told)(Event::Line(line.clone()));
             }
+            Place::Written { .. } | Place::Passed => {}
         }
+        Ok((place, planned))
     }
 
-    /// Why an object that exists is left alone, as a line of the log.
+    /// Why an object that exists is left alone, if it is.
     fn left(
         &self,
         head: &crate::tree::Head,
         one: &Found,
         relative: &str,
         target: &ObjectPath,
-    ) -> Option<String> {
+    ) -> Option<Place> {
+        if one.dir && one.record.is_none() {
+            return Some(Place::Passed);
+        }
         let config_only = self.options.update_config && one.record.is_some();
         if !self.options.overwrite {
-            return Some(format!("{relative}: import is skipped: \"{target}\" already exists."));
+            let line = format!("{relative}: import is skipped: \"{target}\" already exists.");
+            return Some(Place::Left(line));
         }
-        if head.factory && !self.options.restore && !config_only {
-            return Some(format!("{relative}: import is skipped: \"{target}\" is protected."));
+        // The built-in types are those of this program, whatever the source says.
+        let built_in = head.factory && target.as_str().starts_with("/system/types/");
+        if built_in || head.factory && !self.options.restore && !config_only {
+            let line = format!("{relative}: import is skipped: \"{target}\" is protected.");
+            return Some(Place::Left(line));
         }
         None
     }
@@ -204,10 +215,25 @@ impl Import<'_> {
                 let told = message!("import.parent_failed", path = path);
                 return Err(Fault::new(Kind::NotFound, told));
             }
-            at = txn.create(at, name, directory, Draft::default())?;
+            at = txn.create(at, name, directory, Draft { bare: true, ..Draft::default() })?;
             made.push(at);
         }
         Ok(at)
+    }
+
+    /// A Table prescribes the type of its rows from its first moment: they come before its fields.
+    fn row_type(&self, view: &View, planned: &Planned, def: &TypeDef, draft: &mut Draft) {
+        let Container::OfTypeIn(field) = &def.container else { return };
+        let Some(Value::Str(text)) =
+            planned.record.as_ref().and_then(|record| record.fields.get(field))
+        else {
+            return;
+        };
+        let path = self.references().absolute(text);
+        if ObjectPath::parse(&path).is_ok_and(|path| view.resolve(&path).is_ok()) {
+            draft.fields.insert(field.clone(), Value::Str(path));
+            draft.source = Some(Source::Record);
+        }
     }
 
     fn draft(&self, one: &Found, planned: &Planned, content: Option<Content>) -> Draft {

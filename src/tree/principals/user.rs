@@ -29,15 +29,16 @@ impl Txn {
         if self.user_by_name(name.as_str()).is_some() {
             return Err(taken(name.as_str(), "username"));
         }
-        let Some(clear) = draft.password.or(draft.rest.password.clone()) else {
+        let clear = draft.password.or(draft.rest.password.clone());
+        if clear.is_none() && draft.rest.password_hash.is_none() {
             let problem = Problem { at: "password".into(), message: message!("field.required") };
             return Err(Fault::invalid(vec![problem]));
-        };
+        }
         let id = UserId(self.store_id(Counter::User)?);
         let user = User {
             id,
             username: name.as_str().to_owned(),
-            password: Some(hashed(&clear)?),
+            password: clear.as_ref().map(|clear| hashed(clear)).transpose()?,
             first_name: String::new(),
             last_name: String::new(),
             email: String::new(),
@@ -96,6 +97,7 @@ impl Txn {
             || patch.groups.is_some()
             || patch.active.is_some()
             || patch.ldap.is_some()
+            || patch.password_hash.is_some()
             || patch.last_login.is_some();
         let own = self.caller().user == user.id;
         if !self.is_privileged() && (!own || restricted) {
@@ -125,6 +127,9 @@ impl Txn {
         }
         if let Some(clear) = patch.password {
             user.password = Some(hashed(&clear)?);
+        }
+        if let Some(hash) = patch.password_hash {
+            user.password = hash.map(|hash| hash.to_string());
         }
         for (place, text) in [
             (&mut user.first_name, patch.first_name),

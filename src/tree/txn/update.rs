@@ -317,6 +317,27 @@ impl Txn {
         self.tell_at(&head, What::Attr)
     }
 
+    /// Sets the times that a backup recorded; privileged callers only.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`], [`Kind::NotFound`].
+    pub fn set_times(
+        &mut self,
+        id: ObjectId,
+        created: Timestamp,
+        updated: Timestamp,
+        mtime: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut head = self.view.object_head(id)?;
+        if !self.is_privileged() {
+            return Err(crate::tree::fault::denied("privilege", &self.view.path_text(&head)));
+        }
+        self.expect_head(id);
+        (head.created, head.updated, head.mtime) = (created, updated, mtime);
+        self.put_head_quietly(&head);
+        self.tell_at(&head, What::Attr)
+    }
+
     /// Replaces an attachment; `None` removes it. The index past an array's end appends.
     ///
     /// # Errors
