@@ -267,8 +267,11 @@ impl Running {
     }
 }
 
-/// Makes a directory that only its owner can enter.
-fn make_private(path: &Path) -> std::io::Result<()> {
+/// Makes a directory that strangers cannot enter; one that exists stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
 }

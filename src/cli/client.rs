@@ -178,7 +178,7 @@ fn exec() -> String {
     let command = std::env::args().nth(1).unwrap_or_default();
     let user = nix::unistd::User::from_uid(nix::unistd::getuid());
     let user = user.ok().flatten().map_or_else(|| "?".to_owned(), |user| user.name);
-    let text = format!("kompira {command} ({user}, pid {})", std::process::id());
+    let text = format!("kompira {command} as {user}");
     text.chars().filter(|c| c.is_ascii() && !c.is_control()).collect()
 }
 

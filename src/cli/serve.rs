@@ -45,7 +45,7 @@ impl Serve {
             Some(data) => data.clone(),
             None => config.path("paths", "data").unwrap_or_default(),
         };
-        std::fs::create_dir_all(&data).map_err(|error| {
+        app::make_private(&data).map_err(|error| {
             Trouble::from(error_at(&data, error))
                 .advise("name a directory you may write: kompira serve --data DIR")
         })?;
