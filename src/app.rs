@@ -4,6 +4,7 @@
 //! the end goes backwards.
 
 mod compiler;
+mod mount;
 mod notice;
 mod open;
 
@@ -20,6 +21,7 @@ use crate::base::clock::{Clock, System};
 use crate::base::config::Config;
 use crate::base::shutdown::Shutdown;
 use crate::http::{self, About, Parts, Pool, Service};
+use crate::tree::Tree;
 
 pub use notice::{Notice, welcome};
 pub use crate::base::socket::socket_of;
@@ -211,16 +213,43 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     });
     let router = http::router(service.clone());
     let serving = tokio::spawn(http::server::serve(listeners, router, shutdown));
-    let mounts = Vec::new();
-    service.set_ready();
-    Ok(Running {
+    let mounting = {
+        let (tree, clock, data) = (opened.tree.clone(), Arc::clone(&clock), start.data.clone());
+        let dirs = start.mounts.clone();
+        tokio::task::spawn_blocking(move || mount_all(&tree, &clock, &data, &dirs))
+    };
+    let running = Running {
         service,
         addresses,
         socket: start.socket,
         initial_password: opened.initial_password,
         serving,
-        mounts,
-    })
+        mounts: Vec::new(),
+    };
+    match mounting.await.map_err(Fault::internal)? {
+        Ok(mounts) => {
+            running.service.set_ready();
+            Ok(Running { mounts, ..running })
+        }
+        Err(error) => {
+            running.stop().await;
+            Err(error)
+        }
+    }
+}
+
+fn mount_all(
+    tree: &Tree,
+    clock: &Arc<dyn Clock>,
+    data: &Path,
+    dirs: &[PathBuf],
+) -> Result<Vec<kompira_fuse::Mounted>, StartError> {
+    let mut mounts = Vec::with_capacity(dirs.len());
+    for (number, dir) in (0..).zip(dirs) {
+        let mounted = mount::mount(tree, Arc::clone(clock), None, data, dir, number);
+        mounts.push(mounted.map_err(|fault| StartError::Mount { path: dir.clone(), fault })?);
+    }
+    Ok(mounts)
 }
 
 impl Running {

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod completion;
 mod explain;
+mod fsck;
 mod names;
 mod process;
 mod run;
@@ -81,6 +82,8 @@ enum Command {
     ExportDir(transfer::ExportDir),
     /// Read a tree of files as objects
     ImportDir(transfer::ImportDir),
+    /// Check the store, and repair what follows from other parts of it
+    Fsck(fsck::Fsck),
     /// Find what is wrong with jobflow sources
     Check(check::Check),
     /// Set jobflow sources anew: blanks and indentation
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Group(command) => with_runtime(command.main(&cli.globals)),
         Command::ExportDir(command) => with_runtime(command.main(&cli.globals)),
         Command::ImportDir(command) => with_runtime(command.main(&cli.globals)),
+        Command::Fsck(command) => with_runtime(command.main(&cli.globals)),
         Command::Check(command) => command.main(),
         Command::Fmt(command) => command.main(),
         Command::Explain(command) => command.main(),

@@ -1,6 +1,7 @@
 //! `/-/…`: what commands and operators need besides objects.
 
 mod console;
+mod fsck;
 mod lines;
 mod status;
 mod token;
@@ -23,7 +24,7 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let taken = match parts.as_slice() {
         ["status"] | ["console", _] => GET,
-        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] => POST,
+        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] | ["fsck"] => POST,
         _ => return Err(nothing()),
     };
     if let Some(options) = verbs(ask, taken)? {
@@ -36,6 +37,12 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
             let revoke = !rest.is_empty();
             let body = ask.body(body).await?;
             ask.blocking(move |ask| token::handle(ask, body, revoke)).await
+        }
+        ["fsck"] => {
+            let body = ask.body(body).await?;
+            let asked = Arc::clone(ask);
+            // It may take minutes: it does not hold a place of the quick requests.
+            ask.service.pool.wait(move || fsck::fsck(&asked, body)).await
         }
         ["export-dir"] => transfer::export(ask, ask.body(body).await?),
         ["import-dir"] => transfer::import(ask, ask.body(body).await?),

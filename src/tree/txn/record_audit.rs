@@ -80,14 +80,19 @@ impl View {
         let level = levels.level(interface, class, verb, permit, fault.is_none(), paths)?;
         let now = self.inner.clock.now();
         let options = &self.inner.options;
+        // A command says `NAME as USER`.
+        let (name, user) = match who.exec.as_deref() {
+            Some(exec) => exec.split_once(" as ").unwrap_or((options.program.as_str(), exec)),
+            None => (options.program.as_str(), options.os_user.as_str()),
+        };
         Some(Entry {
             level,
             started: now,
             finished: now,
             exec: Exec {
                 pid: std::process::id(),
-                name: options.program.clone(),
-                user: who.exec.as_deref().unwrap_or(&options.os_user).to_owned(),
+                name: name.to_owned(),
+                user: user.to_owned(),
                 remote: who.remote.as_deref().map(str::to_owned),
             },
             user: self.user_name(who.user),
