@@ -7,11 +7,13 @@ mod compiler;
 mod mount;
 mod notice;
 mod open;
+mod processes;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use kompira_schema::catalogue::Lang;
@@ -20,6 +22,8 @@ use kompira_schema::error::{Fault, Kind};
 use crate::base::clock::{Clock, System};
 use crate::base::config::Config;
 use crate::base::shutdown::Shutdown;
+use crate::engine::Engine;
+use crate::files::Processes;
 use crate::http::{self, About, Parts, Pool, Service};
 use crate::tree::Tree;
 
@@ -66,6 +70,8 @@ pub struct Start {
     pub program: String,
 }
 
+/// How long commands in flight may go on at a stop; then they are journaled as in flight.
+const COMMAND_GRACE: Duration = Duration::from_secs(5);
 /// Most bytes of a streamed upload when nobody configured it (documented).
 pub const UPLOAD_BYTES_MAX: u64 = 1 << 30;
 
@@ -198,7 +204,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let service = Service::new(Parts {
         tree: opened.tree.clone(),
         keys: opened.keys,
-        engine: opened.engine,
+        engine: opened.engine.clone(),
         clock: Arc::clone(&clock),
         shutdown: shutdown.clone(),
         pool: Pool::default(),
@@ -214,9 +220,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let router = http::router(service.clone());
     let serving = tokio::spawn(http::server::serve(listeners, router, shutdown));
     let mounting = {
-        let (tree, clock, data) = (opened.tree.clone(), Arc::clone(&clock), start.data.clone());
-        let dirs = start.mounts.clone();
-        tokio::task::spawn_blocking(move || mount_all(&tree, &clock, &data, &dirs))
+        let (tree, clock, start) = (opened.tree.clone(), Arc::clone(&clock), start.clone());
+        tokio::task::spawn_blocking(move || mount_all(&tree, opened.engine, &clock, &start))
     };
     let running = Running {
         service,
@@ -240,13 +245,17 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
 
 fn mount_all(
     tree: &Tree,
+    engine: Option<Engine>,
     clock: &Arc<dyn Clock>,
-    data: &Path,
-    dirs: &[PathBuf],
+    start: &Start,
 ) -> Result<Vec<kompira_fuse::Mounted>, StartError> {
-    let mut mounts = Vec::with_capacity(dirs.len());
-    for (number, dir) in (0..).zip(dirs) {
-        let mounted = mount::mount(tree, Arc::clone(clock), None, data, dir, number);
+    let live = engine.map(|engine| -> Arc<dyn Processes> {
+        Arc::new(processes::Live { engine, tree: tree.clone() })
+    });
+    let mut mounts = Vec::with_capacity(start.mounts.len());
+    for (number, dir) in (0..).zip(&start.mounts) {
+        let mounted =
+            mount::mount(tree, Arc::clone(clock), live.clone(), &start.data, dir, number);
         mounts.push(mounted.map_err(|fault| StartError::Mount { path: dir.clone(), fault })?);
     }
     Ok(mounts)
@@ -288,6 +297,9 @@ impl Running {
         }
         let service = self.service;
         let _stopped = tokio::task::spawn_blocking(move || {
+            if let Some(engine) = &service.engine {
+                engine.stop(COMMAND_GRACE);
+            }
             if let Err(fault) = service.tree.sync() {
                 tracing::error!(critical = true, ?fault, "the last sync failed");
             }

@@ -10,11 +10,17 @@ use super::compiler::Jobflows;
 use super::{Mode, Start};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::vm::Builtins;
+use crate::engine::{Engine, Limits};
+use crate::remote::Manager;
+use crate::remote::local::{self, Local};
 use crate::secrets::Keys;
 use crate::store::{self, Store};
 use crate::tree::{self, Tree};
 
+/// Variables of the server that commands of jobflows see; all others stay with the server.
+const COMMAND_ENVIRONMENT: &[&str] =
+    &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
 /// The key file in the data directory.
 const KEY_FILE: &str = ".secret_key";
 
@@ -46,12 +52,29 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
         os_user,
         ..tree::Options::default()
     };
+    let of_engine = Arc::clone(&clock);
     let (tree, initial_password) = Tree::new(store, Arc::clone(&keys), clock, options)?;
     let engine = match start.mode {
-        Mode::Full => None,
+        Mode::Full => Some(engine(start, &tree, of_engine)?),
         Mode::Tree => None,
     };
     Ok(Opened { tree, keys, engine, initial_password })
+}
+
+/// The job engine with its manager on this machine.
+fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, Fault> {
+    let local = Local::new(local::Options {
+        // Ours whatever has happened to the file since the start.
+        helper: PathBuf::from("/proc/self/exe"),
+        home: std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
+        temp: std::env::temp_dir(),
+        env: COMMAND_ENVIRONMENT
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+            .collect(),
+    });
+    let runner = Manager::new(Arc::new(local), start.pool_size);
+    Engine::start(tree.clone(), Arc::new(Builtins::new()), Arc::new(runner), clock, Limits::default())
 }
 
 /// The key of the directory; a new store gets a new one.

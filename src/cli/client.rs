@@ -242,7 +242,8 @@ pub(super) fn place(globals: &Globals) -> Result<Place, Trouble> {
 fn mounted_here() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mount_around(&mounts, &here)
+    // A directory of another program's mount may have any source.
+    mount_around(&mounts, &here).filter(|data| data.join("db").is_dir())
 }
 
 /// Finds the innermost mount around `here`; answers its source if it is one of ours.
@@ -259,7 +260,7 @@ fn mount_around(mountinfo: &str, here: &Path) -> Option<PathBuf> {
         }
     }
     match best {
-        Some((_, "fuse.kompira", source)) if source.starts_with('/') => Some(unescaped(source)),
+        Some((_, "fuse.kompira" | "fuse", source)) if source.starts_with('/') => Some(unescaped(source)),
         _ => None,
     }
 }
