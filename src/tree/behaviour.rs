@@ -3,12 +3,23 @@
 use kompira_schema::error::{Fault, Problem};
 use kompira_schema::id::ObjectId;
 use kompira_schema::types::TypeDef;
-use kompira_schema::value::Dict;
+use kompira_schema::value::{Dict, Value};
 
 use super::handle::Inner;
 use super::model::{Object, Stub};
 use super::txn::Txn;
 use super::view::View;
+
+mod channel;
+mod config;
+mod jobflow;
+mod render;
+mod script_job;
+mod system;
+mod table;
+mod text;
+mod type_object;
+mod wiki;
 
 /// An object that is about to be stored.
 pub(super) struct Saving<'a> {
@@ -20,6 +31,8 @@ pub(super) struct Saving<'a> {
     pub(super) fields: &'a mut Dict,
     /// Restored by an import, which forgives what an edit does not.
     pub(super) lenient: bool,
+    /// File suffix of an object that is made from a file.
+    pub(super) suffix: Option<&'a str>,
 }
 
 impl Saving<'_> {
@@ -40,7 +53,17 @@ pub(super) trait Behaviour: Send + Sync {
         Ok(())
     }
 
-    /// Refuses a deletion.
+    /// What a field gets when the object is made from a file with this suffix.
+    fn given(&self, _field: &str, _suffix: Option<&str>) -> Option<Value> {
+        None
+    }
+
+    /// Permission bits of an object that is made without any.
+    fn mode(&self, _fields: &Dict) -> u16 {
+        0
+    }
+
+    /// Refuses a deletion of `_id` with all that is below `_top`.
     fn before_delete(&self, _view: &View, _id: ObjectId, _top: ObjectId) -> Result<(), Fault> {
         Ok(())
     }
@@ -80,7 +103,21 @@ pub(super) fn plain() -> &'static dyn Behaviour {
     &Plain
 }
 
-/// The behaviour of a built-in type.
-pub(super) fn of(_def: &TypeDef) -> &'static dyn Behaviour {
-    &Plain
+/// The behaviour of a built-in type. This table is the one place that knows types by name.
+pub(super) fn of(def: &TypeDef) -> &'static dyn Behaviour {
+    match def.name.as_str() {
+        "TypeObject" => &type_object::TypeObject,
+        "Jobflow" => &jobflow::Jobflow,
+        "ScriptJob" => &script_job::ScriptJob,
+        "Channel" | "MailChannel" => &channel::Channel,
+        "Wiki" => &wiki::Wiki,
+        "Table" => &table::Table,
+        "Text" => &text::Text,
+        "Config" => &config::Config,
+        "Form" => &config::Form,
+        "License" => &system::License,
+        "SystemInfo" => &system::SystemInfo,
+        "Realm" => &system::Realm,
+        _ => &Plain,
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
@@ -72,6 +73,8 @@ pub struct Options {
     pub program: String,
     /// OS user it runs as, for the audit.
     pub os_user: String,
+    /// Unique name of the machine, as the licence shows it.
+    pub hardware_id: String,
 }
 
 impl Default for Options {
@@ -84,6 +87,7 @@ impl Default for Options {
             audit_levels: None,
             program: "kompira".into(),
             os_user: String::new(),
+            hardware_id: String::new(),
         }
     }
 }
@@ -105,6 +109,7 @@ pub(super) struct Inner {
     pub(super) acls: Cache<AclId, Arc<Acl>>,
     pub(super) principals: ArcSwapOption<(Rev, Arc<Principals>)>,
     pub(super) levels: LevelSource,
+    pub(super) started: Timestamp,
     writer: OnceLock<Writer>,
 }
 
@@ -147,6 +152,7 @@ impl Tree {
         options: Options,
     ) -> Result<(Self, Option<String>), Fault> {
         let types = Types::new(bootstrap::type_ids(&store)?);
+        let started = clock.now();
         let levels = LevelSource::new(options.audit_levels.clone());
         let inner = Arc::new(Inner {
             store,
@@ -157,6 +163,7 @@ impl Tree {
             acls: Cache::new(ACLS_KEPT),
             principals: ArcSwapOption::empty(),
             levels,
+            started,
             writer: OnceLock::new(),
         });
         let tree = Self { inner, origin: 0 };

@@ -68,6 +68,8 @@ pub(super) mod flag {
     pub(in crate::tree) const ATTACHMENTS: u32 = 1 << 3;
     /// A jobflow that compiles.
     pub(in crate::tree) const RUNNABLE: u32 = 1 << 4;
+    /// The record says more than the defaults.
+    pub(in crate::tree) const SAYS_MORE: u32 = 1 << 5;
 }
 
 /// The header of a node: what a listing needs.
@@ -111,6 +113,8 @@ pub struct Head {
     pub attachments: bool,
     /// A job whose source compiles.
     pub runnable: bool,
+    /// The record says more than the file, its name and its place, owner and permissions apart.
+    pub says_more: bool,
     pub(super) acl: AclId,
 }
 
@@ -141,18 +145,20 @@ impl Head {
             as_file: has(flag::AS_FILE),
             attachments: has(flag::ATTACHMENTS),
             runnable: has(flag::RUNNABLE),
+            says_more: has(flag::SAYS_MORE),
             acl: AclId(row.acl),
             name: row.name,
         }
     }
 
-    const fn bits(&self) -> [(u32, bool); 5] {
+    const fn bits(&self) -> [(u32, bool); 6] {
         [
             (flag::FACTORY, self.factory),
             (flag::DEMOTED, self.demoted),
             (flag::AS_FILE, self.as_file),
             (flag::ATTACHMENTS, self.attachments),
             (flag::RUNNABLE, self.runnable),
+            (flag::SAYS_MORE, self.says_more),
         ]
     }
 

@@ -11,6 +11,7 @@ mod place;
 mod queue;
 mod record_audit;
 mod save;
+mod says;
 mod scratch;
 mod update;
 

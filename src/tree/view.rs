@@ -168,6 +168,24 @@ impl View {
         failed
     }
 
+    /// The objects of a type, by number.
+    pub(super) fn of_type(&self, type_id: ObjectId) -> Result<Vec<ObjectId>, Fault> {
+        self.indexed(&keys::index_type_prefix(type_id))
+    }
+
+    /// The objects of an index row's prefix, by number.
+    pub(super) fn indexed(&self, prefix: &[u8]) -> Result<Vec<ObjectId>, Fault> {
+        let mut found = Vec::new();
+        let range = KeyRange::prefix(prefix);
+        self.reads.scan(Family::Index, &range, Direction::Forward, &mut |key, _| {
+            if let Some((_, _, id)) = keys::read_index(key) {
+                found.push(id);
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
     /// The permission entries named by a header.
     pub(super) fn acl(&self, id: AclId) -> Result<Arc<Acl>, Fault> {
         if id == AclId::EMPTY {

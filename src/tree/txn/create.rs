@@ -22,6 +22,9 @@ use crate::tree::model::Head;
 use crate::tree::value::DATA;
 use crate::tree::view::View;
 
+/// Fields that a new container takes over from the one around it.
+pub(super) const LISTING: [&str; 2] = ["orderBy", "pageSize"];
+
 impl Txn {
     /// Creates an object (rule: `tree/create`).
     ///
@@ -107,9 +110,16 @@ impl Txn {
         if content && let (Some(field), Some(suffix)) = (&def.file.suffix_from, &draft.suffix) {
             fields.entry(field.clone()).or_insert_with(|| Value::from(suffix.as_str()));
         }
-        let mut saving =
-            Saving { view: &self.view, id, old: None, fields: &mut fields, lenient: intake.lenient };
+        let mut saving = Saving {
+            view: &self.view,
+            id,
+            old: None,
+            fields: &mut fields,
+            lenient: intake.lenient,
+            suffix: draft.suffix.as_deref().filter(|_| content),
+        };
         behaviour.before_write(&mut saving).map_err(Fault::invalid)?;
+        let mode = behaviour.mode(&fields);
         let mut body = Body {
             display_name: draft.display_name.filter(|text| text != name.as_str()).unwrap_or_default(),
             description: draft.description.unwrap_or_default(),
@@ -139,7 +149,7 @@ impl Txn {
             updated,
             mtime: updated,
             ctime: now,
-            mode: draft.mode.unwrap_or(0),
+            mode: draft.mode.unwrap_or(mode),
             rev: Rev(0),
             content_size: 0,
             node: if def.is_container() { NodeKind::Dir } else { NodeKind::File },
@@ -148,8 +158,10 @@ impl Txn {
             as_file,
             attachments: false,
             runnable: false,
+            says_more: false,
             acl,
         };
+        head.says_more = self.says_more(&head, &body, def, draft.suffix.as_deref())?;
         self.kept.insert(id);
         self.save(None, &mut head, &body, def)?;
         let kind = if draft.bare { EntryKind::Bare } else { EntryKind::Object };
@@ -182,7 +194,6 @@ impl Txn {
         def: &TypeDef,
         fields: &mut Dict,
     ) -> Result<(), Fault> {
-        const LISTING: [&str; 2] = ["orderBy", "pageSize"];
         if !matches!(def.container, Container::Any | Container::OfTypeIn(_)) {
             return Ok(());
         }

@@ -3,11 +3,11 @@
 use jiff::Zoned;
 use kompira_schema::error::{Fault, Kind, Message, Problem};
 use kompira_schema::id::{BlobHash, GroupId, IncidentId, ObjectId, ProcessId, ScheduleId, TaskId, UserId};
-use kompira_schema::layout::yaml;
+use kompira_schema::layout::content;
 use kompira_schema::limits::{ATTACHMENT_MAX, BINARY_MAX, TEXT_MAX};
 use kompira_schema::message;
 use kompira_schema::record::{Attachment, Carrier};
-use kompira_schema::types::{Access, FieldDef, Format, TypeDef};
+use kompira_schema::types::{Access, Format, TypeDef};
 use kompira_schema::validate::{Context, Outside, Source, convert_fields};
 use kompira_schema::value::{Dict, FileValue, Ref, Value};
 
@@ -197,11 +197,10 @@ impl Txn {
         if let Some(field) = def.representative() {
             let limit = if def.file.format == Format::Binary { BINARY_MAX } else { TEXT_MAX };
             let bytes = self.view.read_whole(content, limit)?;
-            let value = match def.file.format {
-                Format::Binary => Value::Bytes(bytes.to_vec()),
-                Format::Yaml => map_value(&text_of(field, &bytes)?, field)?,
-                Format::Text | Format::Directory => Value::Str(text_of(field, &bytes)?),
-            };
+            let value = content::from_bytes(def.file.format, bytes.to_vec()).map_err(|fault| {
+                let problem = Problem { at: field.name.clone(), message: fault.told().clone() };
+                fault.with_problems(vec![problem])
+            })?;
             return Ok((field.name.clone(), value));
         }
         let Some(field) = def.file.made_from_file.clone() else {
@@ -257,26 +256,6 @@ impl View {
         match content {
             Content::Inline(bytes) => Ok(bytes),
             Content::Blob { hash, .. } => self.blob_read(hash, 0, size),
-        }
-    }
-}
-
-fn text_of(field: &FieldDef, bytes: &[u8]) -> Result<String, Fault> {
-    let bad = |message| Fault::invalid(vec![Problem { at: field.name.clone(), message }]);
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
-        bad(message!("field.not_utf8", offset = error.valid_up_to()))
-    })
-}
-
-/// A representative dictionary from its YAML file; an empty file is an empty dictionary.
-fn map_value(text: &str, field: &FieldDef) -> Result<Value, Fault> {
-    match Value::from(yaml::parse(text)?) {
-        Value::Null => Ok(Value::Dict(Dict::new())),
-        Value::Dict(map) => Ok(Value::Dict(map)),
-        other => {
-            let found = other.type_name();
-            let message = message!("field.not_a_map", found = found);
-            Err(Fault::invalid(vec![Problem { at: field.name.clone(), message }]))
         }
     }
 }

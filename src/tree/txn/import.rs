@@ -277,10 +277,12 @@ impl Txn {
             fields: &mut fields,
             // A Table gets its type from the record that follows.
             lenient: true,
+            suffix: entry.suffix.as_deref(),
         };
         behaviour.before_write(&mut saving).map_err(Fault::invalid)?;
         (head.updated, head.mtime, head.ctime) = (self.now, self.now, self.now);
         let body = Body { fields: super::create::in_order(&def, fields), ..old.clone() };
+        head.says_more = self.says_more(&head, &body, &def, entry.suffix.as_deref())?;
         self.save(Some((before, &old)), &mut head, &body, &def)?;
         let new = super::entry_for(&head, entry.kind, def.is_container(), entry.suffix.clone());
         self.put_entry(head.parent, &new)?;

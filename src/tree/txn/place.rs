@@ -142,6 +142,7 @@ impl Txn {
             if renamed.display_name == name {
                 renamed.display_name.clear();
             }
+            head.says_more = self.says_more(&head, &renamed, &def, new.suffix.as_deref())?;
             self.save(Some((before, &body)), &mut head, &renamed, &def)?;
         } else {
             self.expect_head(before.id);

@@ -35,6 +35,15 @@ impl View {
         }
     }
 
+    /// Receivers that wait on a channel, as its record tells.
+    pub(in crate::tree) fn receivers(&self, channel: ObjectId) -> Result<i64, Fault> {
+        let body = self.body_of(channel)?;
+        Ok(match body.field("event_queue") {
+            Some(Value::Array(waiting)) => i64::try_from(waiting.len()).unwrap_or(i64::MAX),
+            _ => 0,
+        })
+    }
+
     /// Messages waiting in a channel, at most `limit`, oldest first; the caller needs read.
     ///
     /// # Errors

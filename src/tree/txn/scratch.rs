@@ -63,6 +63,7 @@ impl Txn {
             as_file: false,
             attachments: false,
             runnable: false,
+            says_more: false,
             acl: AclId::EMPTY,
         };
         self.put_scratch(&mut head, None, content)?;

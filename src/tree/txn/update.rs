@@ -72,6 +72,7 @@ impl Txn {
             head.mtime = head.updated;
         }
         head.ctime = self.now;
+        head.says_more = self.says_more(&head, &body, &def, entry.suffix.as_deref())?;
         self.save(Some((&before, &old)), &mut head, &body, &def)?;
         self.change_entry(&head, &entry, patch.bare)?;
         let what = if patch.content.is_some() { What::Content } else { What::Record };
@@ -169,6 +170,7 @@ impl Txn {
             old: Some(&old),
             fields: &mut fields,
             lenient: intake.lenient,
+            suffix: None,
         };
         behaviour.before_write(&mut saving).map_err(Fault::invalid)?;
         body.fields = in_order(def, fields);

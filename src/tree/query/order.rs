@@ -1,0 +1,126 @@
+//! The order of a result (rule: `tree/order`).
+
+use std::cmp::Ordering;
+
+use kompira_schema::error::Fault;
+use kompira_schema::field::{Elem, Shape};
+use kompira_schema::id::ObjectId;
+use kompira_schema::message;
+use kompira_schema::types::TypeDef;
+use kompira_schema::value::Dict;
+
+use super::plan::{Attribute, attribute_value, scalars};
+use super::test::{Scalar, bad};
+use crate::store::Body;
+use crate::tree::model::Head;
+use crate::tree::view::View;
+
+/// What an object is sorted by; `None`: null.
+pub(super) type Keys = Vec<Option<Scalar>>;
+
+#[derive(Debug)]
+enum By {
+    Attribute(Attribute),
+    Field(String),
+}
+
+/// Keys, the first counts most; completed by the object's number.
+#[derive(Debug)]
+pub(super) struct Order(Vec<(By, Direction)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+impl Order {
+    /// Reads `a,-b,field:f,-field:g`.
+    pub(super) fn parse(text: &str, def: Option<&TypeDef>) -> Result<Self, Fault> {
+        let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
+        let mut order = Vec::new();
+        for key in keys {
+            let (name, direction) = match key.strip_prefix('-') {
+                Some(name) => (name, Direction::Down),
+                None => (key, Direction::Up),
+            };
+            let by = match name.strip_prefix("field:") {
+                Some(field) => By::Field(sortable(field, key, def)?),
+                None => By::Attribute(
+                    Attribute::named(name)
+                        .ok_or_else(|| bad(message!("find.unknown", key = key)))?,
+                ),
+            };
+            order.push((by, direction));
+        }
+        Ok(Self(order))
+    }
+
+    /// The default order of a container; one that cannot be is ignored.
+    pub(super) fn of_container(text: &str, def: Option<&TypeDef>) -> Self {
+        match Self::parse(text, def) {
+            Ok(order) if !order.0.is_empty() => order,
+            _ => Self(vec![(By::Attribute(Attribute::Path), Direction::Up)]),
+        }
+    }
+
+    /// Whether this is the ascending order of paths alone.
+    pub(super) fn is_by_path(&self) -> bool {
+        matches!(self.0.first(), Some((By::Attribute(Attribute::Path), Direction::Up)))
+    }
+
+    pub(super) fn needs_fields(&self) -> bool {
+        self.0.iter().any(|(by, _)| matches!(by, By::Field(_)))
+    }
+
+    /// The keys of one object.
+    pub(super) fn keys(
+        &self,
+        view: &View,
+        head: &Head,
+        body: &mut Option<Body>,
+        fields: &Dict,
+    ) -> Result<Keys, Fault> {
+        let mut keys = Vec::with_capacity(self.0.len());
+        for (by, _) in &self.0 {
+            keys.push(match by {
+                By::Attribute(attribute) => {
+                    attribute_value(view, *attribute, head, body)?.into_iter().next()
+                }
+                By::Field(name) => scalars(view, fields.get(name)).into_iter().next(),
+            });
+        }
+        Ok(keys)
+    }
+
+    pub(super) fn sort(&self, rows: &mut [(ObjectId, Keys)]) {
+        rows.sort_by(|(left_id, left), (right_id, right)| {
+            for ((a, b), (_, direction)) in left.iter().zip(right).zip(&self.0) {
+                // Nulls stand last going up and first going down.
+                let order = match (a, b) {
+                    (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
+                    (None, None) => Ordering::Equal,
+                    (None, Some(_)) => Ordering::Greater,
+                    (Some(_), None) => Ordering::Less,
+                };
+                let order =
+                    if *direction == Direction::Down { order.reverse() } else { order };
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            left_id.cmp(right_id)
+        });
+    }
+}
+
+fn sortable(field: &str, key: &str, def: Option<&TypeDef>) -> Result<String, Fault> {
+    let def = def.ok_or_else(|| bad(message!("find.no_type", key = key)))?;
+    let found = def.field(field).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+    match found.field_type.shape {
+        Shape::One(Elem::Password) | Shape::Array(_) | Shape::Dictionary(_) => {
+            Err(bad(message!("find.not_sortable", key = key)))
+        }
+        Shape::One(_) => Ok(field.to_owned()),
+    }
+}

@@ -1,0 +1,263 @@
+//! One comparison of a query.
+
+use std::cmp::Ordering;
+
+use jiff::{Timestamp, civil};
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::message;
+use kompira_schema::value::{Ref, Value};
+
+use crate::lang::ast::PatternKind;
+use crate::lang::pattern::{Match, Pattern};
+
+/// A value that can be compared.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Scalar {
+    Text(String),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Instant(Timestamp),
+    Date(civil::Date),
+    Time(civil::Time),
+    Ref(Ref),
+}
+
+impl Scalar {
+    /// Order among values of one kind; numbers are one kind.
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Instant(a), Self::Instant(b)) => Some(a.cmp(b)),
+            (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
+            (Self::Ref(a), Self::Ref(b)) => Some(a.cmp(b)),
+            _ => self.number()?.partial_cmp(&other.number()?),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // both sides lose alike
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookup {
+    Exact,
+    IExact,
+    Contains,
+    IContains,
+    StartsWith,
+    IStartsWith,
+    EndsWith,
+    IEndsWith,
+    Regex,
+    IRegex,
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    In,
+    Range,
+    IsNull,
+}
+
+impl Lookup {
+    pub(super) const STRING: &'static [Self] = &[
+        Self::Exact,
+        Self::IExact,
+        Self::Contains,
+        Self::IContains,
+        Self::StartsWith,
+        Self::IStartsWith,
+        Self::EndsWith,
+        Self::IEndsWith,
+        Self::Regex,
+        Self::IRegex,
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "exact" => Self::Exact,
+            "iexact" => Self::IExact,
+            "contains" => Self::Contains,
+            "icontains" => Self::IContains,
+            "startswith" => Self::StartsWith,
+            "istartswith" => Self::IStartsWith,
+            "endswith" => Self::EndsWith,
+            "iendswith" => Self::IEndsWith,
+            "regex" => Self::Regex,
+            "iregex" => Self::IRegex,
+            "gt" => Self::Gt,
+            "gte" => Self::Gte,
+            "lt" => Self::Lt,
+            "lte" => Self::Lte,
+            "in" => Self::In,
+            "range" => Self::Range,
+            "isnull" => Self::IsNull,
+            _ => return None,
+        })
+    }
+
+    /// Splits `name__lookup`; a name without a known lookup is compared exactly.
+    pub(super) fn split(key: &str) -> (&str, Self) {
+        match key.rsplit_once("__").and_then(|(name, word)| Some((name, Self::named(word)?))) {
+            Some((name, lookup)) if !name.is_empty() => (name, lookup),
+            _ => (key, Self::Exact),
+        }
+    }
+}
+
+/// A comparison with its right-hand side.
+#[derive(Debug)]
+pub(super) struct Test {
+    lookup: Lookup,
+    values: Vec<Scalar>,
+    pattern: Option<Pattern>,
+    /// Wanted answer of `isnull`.
+    null: bool,
+}
+
+impl Test {
+    /// Reads the right-hand side. `read` turns a given value into a comparable one: `None` inside
+    /// for one that nothing can equal.
+    pub(super) fn new(
+        key: &str,
+        lookup: Lookup,
+        allowed: &[Lookup],
+        value: &Value,
+        read: &mut dyn FnMut(&Value) -> Option<Option<Scalar>>,
+    ) -> Result<Self, Fault> {
+        if !allowed.contains(&lookup) {
+            return Err(bad(message!("find.bad_lookup", key = key)));
+        }
+        let misfit = || bad(message!("find.bad_value", key = key));
+        let mut test = Self { lookup, values: Vec::new(), pattern: None, null: true };
+        match lookup {
+            Lookup::IsNull => match value {
+                Value::Bool(truth) => test.null = *truth,
+                Value::Str(text) if matches!(text.as_str(), "true" | "True" | "1") => {}
+                Value::Str(text) if matches!(text.as_str(), "false" | "False" | "0") => {
+                    test.null = false;
+                }
+                _ => return Err(misfit()),
+            },
+            Lookup::In | Lookup::Range => {
+                let Value::Array(items) = value else { return Err(misfit()) };
+                if lookup == Lookup::Range && items.len() != 2 {
+                    return Err(misfit());
+                }
+                for item in items {
+                    match read(item).ok_or_else(misfit)? {
+                        Some(scalar) => test.values.push(scalar),
+                        None if lookup == Lookup::In => {}
+                        None => return Err(misfit()),
+                    }
+                }
+            }
+            Lookup::Regex | Lookup::IRegex => {
+                let Value::Str(text) = value else { return Err(misfit()) };
+                let fold = lookup == Lookup::IRegex;
+                let pattern = Pattern::new(PatternKind::Regex, text.as_str(), fold);
+                pattern.find("").map_err(|error| {
+                    bad(message!("find.bad_regex", key = key, what = error))
+                })?;
+                test.pattern = Some(pattern);
+            }
+            _ => {
+                if let Some(scalar) = read(value).ok_or_else(misfit)? {
+                    test.values.push(fold_of(lookup, scalar));
+                }
+            }
+        }
+        Ok(test)
+    }
+
+    pub(super) fn values(&self) -> &[Scalar] {
+        &self.values
+    }
+
+    /// Whether nothing can satisfy it: it compares with something that does not exist.
+    pub(super) fn is_impossible(&self) -> bool {
+        self.values.is_empty() && self.pattern.is_none() && self.lookup != Lookup::IsNull
+    }
+
+    /// Whether any of the values satisfies the comparison; none at all is null.
+    pub(super) fn accepts(&self, found: &[Scalar]) -> bool {
+        if self.lookup == Lookup::IsNull {
+            return found.is_empty() == self.null;
+        }
+        found.iter().any(|value| self.accepts_one(value))
+    }
+
+    fn accepts_one(&self, value: &Scalar) -> bool {
+        let first = self.values.first();
+        let order = || first.and_then(|first| value.compare(first));
+        let text = |test: fn(&str, &str) -> bool| match (value, first) {
+            (Scalar::Text(text), Some(Scalar::Text(wanted))) => test(text, wanted),
+            _ => false,
+        };
+        let folded = |test: fn(&str, &str) -> bool| match (value, first) {
+            (Scalar::Text(text), Some(Scalar::Text(wanted))) => test(&fold(text), wanted),
+            _ => false,
+        };
+        match self.lookup {
+            Lookup::Exact => order() == Some(Ordering::Equal),
+            Lookup::IExact => folded(|text, wanted| text == wanted),
+            Lookup::Contains => text(|text, wanted| text.contains(wanted)),
+            Lookup::IContains => folded(|text, wanted| text.contains(wanted)),
+            Lookup::StartsWith => text(|text, wanted| text.starts_with(wanted)),
+            Lookup::IStartsWith => folded(|text, wanted| text.starts_with(wanted)),
+            Lookup::EndsWith => text(|text, wanted| text.ends_with(wanted)),
+            Lookup::IEndsWith => folded(|text, wanted| text.ends_with(wanted)),
+            Lookup::Regex | Lookup::IRegex => match (value, &self.pattern) {
+                (Scalar::Text(text), Some(pattern)) => {
+                    !matches!(pattern.find(text), Ok(Match::No) | Err(_))
+                }
+                _ => false,
+            },
+            Lookup::Gt => order() == Some(Ordering::Greater),
+            Lookup::Gte => order().is_some_and(Ordering::is_ge),
+            Lookup::Lt => order() == Some(Ordering::Less),
+            Lookup::Lte => order().is_some_and(Ordering::is_le),
+            Lookup::In => {
+                self.values.iter().any(|wanted| value.compare(wanted) == Some(Ordering::Equal))
+            }
+            Lookup::Range => match self.values.as_slice() {
+                [low, high] => {
+                    value.compare(low).is_some_and(Ordering::is_ge)
+                        && value.compare(high).is_some_and(Ordering::is_le)
+                }
+                _ => false,
+            },
+            Lookup::IsNull => false,
+        }
+    }
+}
+
+fn fold_of(lookup: Lookup, scalar: Scalar) -> Scalar {
+    let folds = matches!(
+        lookup,
+        Lookup::IExact | Lookup::IContains | Lookup::IStartsWith | Lookup::IEndsWith
+    );
+    match scalar {
+        Scalar::Text(text) if folds => Scalar::Text(fold(&text)),
+        other => other,
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+pub(super) fn bad(told: kompira_schema::error::Message) -> Fault {
+    Fault::new(Kind::BadRequest, told)
+}
