@@ -1,13 +1,16 @@
 //! Tests of the door on the memory twin.
 
 mod basic;
+mod finding;
+mod people;
+mod rules;
 
 use std::sync::Arc;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, UserId};
 use kompira_schema::path::{Name, ObjectPath};
-use kompira_schema::tree::{Caller, Interface};
+use kompira_schema::tree::{Caller, Interface, NodeKind};
 use kompira_schema::value::{Dict, Value};
 use parking_lot::Mutex;
 

@@ -129,18 +129,6 @@ impl Txn {
         &self.view
     }
 
-    /// Acts as another caller from here on: for rules that say as whom something is done.
-    pub(super) fn as_caller<T>(
-        &mut self,
-        who: Caller,
-        run: impl FnOnce(&mut Self) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let before = std::mem::replace(&mut self.who, who);
-        let done = run(self);
-        self.who = before;
-        done
-    }
-
     /// Whether this commit writes nothing.
     pub(super) fn is_empty(&self) -> bool {
         !self.view.reads.is_dirty() && self.touches.is_empty() && self.changes.is_empty()

@@ -3,7 +3,7 @@
 use kompira_schema::error::Problem;
 use kompira_schema::types::check_type_object;
 
-use super::type_object::fill_labels;
+use super::type_object::fit_labels;
 use super::{Behaviour, Saving};
 
 pub(super) struct Config;
@@ -27,10 +27,10 @@ impl Behaviour for Form {
 }
 
 fn check(saving: &mut Saving<'_>) -> Result<(), Vec<Problem>> {
+    fit_labels(saving);
     let problems = check_type_object(saving.fields);
     if !problems.is_empty() && !saving.lenient {
         return Err(problems);
     }
-    fill_labels(saving);
     Ok(())
 }

@@ -13,11 +13,11 @@ pub(super) struct TypeObject;
 
 impl Behaviour for TypeObject {
     fn before_write(&self, saving: &mut Saving<'_>) -> Result<(), Vec<Problem>> {
+        fit_labels(saving);
         let problems = check_type_object(saving.fields);
         if !problems.is_empty() && !saving.lenient {
             return Err(problems);
         }
-        fill_labels(saving);
         Ok(())
     }
 
@@ -36,18 +36,22 @@ impl Behaviour for TypeObject {
     }
 }
 
-/// A shorter list of labels is filled with the names.
-pub(super) fn fill_labels(saving: &mut Saving<'_>) {
+/// Labels that are not given are the names; a shorter list is filled with them.
+pub(super) fn fit_labels(saving: &mut Saving<'_>) {
     let Some(Value::Array(names)) = saving.fields.get(TypeObjectFields::NAMES).cloned() else {
         return;
     };
+    let kept = !saving.changed(TypeObjectFields::LABELS);
     let labels = saving.fields.entry(TypeObjectFields::LABELS.to_owned()).or_default();
-    let mut filled = match labels {
+    let mut fitted = match labels {
         Value::Array(labels) => std::mem::take(labels),
         _ => Vec::new(),
     };
-    if filled.len() < names.len() {
-        filled.extend(names.into_iter().skip(filled.len()));
+    if kept {
+        fitted.truncate(names.len());
     }
-    *labels = Value::Array(filled);
+    if fitted.len() < names.len() {
+        fitted.extend(names.into_iter().skip(fitted.len()));
+    }
+    *labels = Value::Array(fitted);
 }

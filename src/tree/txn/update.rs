@@ -16,7 +16,7 @@ use super::create::in_order;
 use super::fields::{Intake, refuse_system};
 use super::{Element, Txn, entry_for, place_of};
 use crate::audit::{Class, Verb};
-use crate::auth::{Acl, UserEntry};
+use crate::auth::Acl;
 use crate::store::{Body, EntryKind, What};
 use crate::tree::behaviour::Saving;
 use crate::tree::draft::{Descend, Patch, Replace};
@@ -428,9 +428,4 @@ pub(super) fn check_texts(display_name: &str, description: &str) -> Result<(), F
         problems.push(Problem { at: "description".into(), message });
     }
     if problems.is_empty() { Ok(()) } else { Err(Fault::invalid(problems)) }
-}
-
-/// Entries of a user alone, as the factory tree gives homes.
-pub(in crate::tree) fn home_acl(user: UserId) -> Acl {
-    Acl { users: vec![UserEntry { user, rights: crate::auth::Rights::ALL }], groups: Vec::new() }
 }
