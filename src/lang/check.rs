@@ -163,7 +163,10 @@ impl Checker {
 
     fn control_name(&mut self, name: &Ident) {
         let text = &*name.name;
-        if text.len() > 4 && text.starts_with("__") && text.ends_with("__") && !names::is_control(text)
+        if text.len() > 4
+            && text.starts_with("__")
+            && text.ends_with("__")
+            && !names::is_control(text)
         {
             let message = message!("lang.unknown_control", name = text);
             let mut found = Diagnostic::warning("W01", name.span, message);

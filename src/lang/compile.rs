@@ -124,7 +124,8 @@ mod tests {
     fn the_deepest_program_compiles_on_the_stack_of_a_worker() {
         let nested = "(".repeat(250) + "1" + &")".repeat(250);
         let blocks = "{ x = 1 | { if x | ".repeat(125) + "[]" + &"} }".repeat(125);
-        let mixed = "[x = ".to_owned() + &"not (1 + -2 * [{a=".repeat(60) + "1" + &"}])".repeat(60) + "]";
+        let mixed =
+            "[x = ".to_owned() + &"not (1 + -2 * [{a=".repeat(60) + "1" + &"}])".repeat(60) + "]";
         for source in [format!("[x = {nested}]"), blocks, mixed] {
             assert!(compile(&source).program.is_some(), "{:?}", compile(&source).diagnostics);
         }

@@ -48,10 +48,7 @@ pub(super) fn callables() -> impl Iterator<Item = &'static str> {
 }
 
 /// The name that was probably meant by `name`: at most a third of its letters are off.
-pub(super) fn nearest<'n>(
-    name: &str,
-    known: impl Iterator<Item = &'n str>,
-) -> Option<&'n str> {
+pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name: Vec<char> = name.chars().take(LETTERS_MAX + 1).collect();
     if name.len() > LETTERS_MAX {
         return None;
@@ -61,7 +58,8 @@ pub(super) fn nearest<'n>(
         .take(NAMES_MAX)
         .filter_map(|other| {
             let letters: Vec<char> = other.chars().take(LETTERS_MAX + 1).collect();
-            let near = letters.len().abs_diff(name.len()) <= allowed && letters.len() <= LETTERS_MAX;
+            let near =
+                letters.len().abs_diff(name.len()) <= allowed && letters.len() <= LETTERS_MAX;
             near.then(|| (distance(&name, &letters), other))
         })
         .filter(|(distance, _)| (1..=allowed).contains(distance))

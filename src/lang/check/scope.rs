@@ -69,11 +69,7 @@ impl Scope {
     }
 
     pub(super) const fn mark(&self) -> Mark {
-        Mark {
-            trail: self.trail.len(),
-            own: self.own.len(),
-            unreachable: self.unreachable,
-        }
+        Mark { trail: self.trail.len(), own: self.own.len(), unreachable: self.unreachable }
     }
 
     /// Closes the block that began at `mark`; what it assigned stays.

@@ -73,7 +73,10 @@ fn variables_are_assigned_before_they_are_read() {
         "[a = length] -> [length: x]",
     ] {
         let found = errors(source);
-        assert!(!found.is_empty() && found.iter().all(|(code, _)| *code == "K08"), "{source}: {found:?}");
+        assert!(
+            !found.is_empty() && found.iter().all(|(code, _)| *code == "K08"),
+            "{source}: {found:?}"
+        );
     }
     wrong("[x = x]", "K08", "undefined variable: x");
 }

@@ -40,8 +40,7 @@ fn an_unclosed_bracket_is_pointed_at() {
 #[test]
 fn the_first_error_of_a_line_stands_in_the_field_errors() {
     let parsed = parse("print(a, b)\n-> print(c) -> [__foo__ = 1]");
-    let found: Vec<_> =
-        errors(&check(&parsed), &parsed.source, Lang::En).into_iter().collect();
+    let found: Vec<_> = errors(&check(&parsed), &parsed.source, Lang::En).into_iter().collect();
     assert_eq!(
         found,
         [

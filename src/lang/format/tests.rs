@@ -20,7 +20,10 @@ fn blanks_are_set_anew() {
         ("", ""),
         ("\n\n", ""),
         ("|a||b=1|print( a,b )", "|a| |b = 1| print(a, b)\n"),
-        ("[x=1,y=-x]->[./a:1,*[ 2 ],k = 3,**{ }]", "[x = 1, y = -x] -> [./a: 1, *[2], k=3, **{}]\n"),
+        (
+            "[x=1,y=-x]->[./a:1,*[ 2 ],k = 3,**{ }]",
+            "[x = 1, y = -x] -> [./a: 1, *[2], k=3, **{}]\n",
+        ),
         ("{x=1|{if x|[]}}", "{ x = 1 | { if x | [] } }\n"),
         ("{if|then:[] elif 2:[] else:[]}", "{ if | then: [] elif 2: [] else: [] }\n"),
         ("{case x|'a','b':[] [1]:[]else:[]}", "{ case x | 'a', 'b': [] [1]: [] else: [] }\n"),
@@ -110,8 +113,23 @@ fn a_source_with_errors_is_left_alone() {
 /// Programs by the grammar.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "a", "b1", "結果", "./p", "/q/r", "../", "/ ", "$STATUS", "'t$a'", "'''q'\n'''", "b'\\x01'", "r'a+'i",
-        "g'*'", "12", "1.5", "true", "null",
+        "a",
+        "b1",
+        "結果",
+        "./p",
+        "/q/r",
+        "../",
+        "/ ",
+        "$STATUS",
+        "'t$a'",
+        "'''q'\n'''",
+        "b'\\x01'",
+        "r'a+'i",
+        "g'*'",
+        "12",
+        "1.5",
+        "true",
+        "null",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 3, |inner| {
@@ -123,7 +141,10 @@ fn expression() -> impl Strategy<Value = String> {
             two.clone().prop_map(|(x, y)| std::format!("[{x},{y}]")),
             two.clone().prop_map(|(x, y)| std::format!("{{k={x} , l = {y}}}")),
             two.clone().prop_map(|(x, y)| std::format!("{{{x}:{y}}}")),
-            (two.clone(), prop::sample::select(vec!["+", " - ", "*", " / ", "%", "=~", "==", "!="]))
+            (
+                two.clone(),
+                prop::sample::select(vec!["+", " - ", "*", " / ", "%", "=~", "==", "!="])
+            )
                 .prop_map(|((x, y), op)| std::format!("{x}{op} {y}")),
             (two.clone(), prop::sample::select(vec![" and ", " or ", "\nin ", " < "]))
                 .prop_map(|((x, y), op)| std::format!("({x}{op}{y})")),

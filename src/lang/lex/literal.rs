@@ -109,7 +109,8 @@ impl Lexer<'_> {
                 self.bump();
                 let digits = self.rest().get(..2).unwrap_or_default();
                 let plain = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-                let code = if plain { u8::from_str_radix(digits, 16).map_err(drop) } else { Err(()) };
+                let code =
+                    if plain { u8::from_str_radix(digits, 16).map_err(drop) } else { Err(()) };
                 self.at += if plain { 2 } else { 0 };
                 return code.map(Some);
             }
@@ -160,9 +161,7 @@ impl Lexer<'_> {
             return false;
         }
         let segment = match dollar {
-            0 if is_identifier(name) => {
-                Some(Segment::Variable { name: name.into(), braced: true })
-            }
+            0 if is_identifier(name) => Some(Segment::Variable { name: name.into(), braced: true }),
             0 => None,
             _ => Special::by_name(name).map(Segment::Special),
         };
@@ -242,8 +241,7 @@ impl Lexer<'_> {
             }
         }
         let mut suffix = self.rest().chars();
-        let ignore_case =
-            suffix.next() == Some('i') && !suffix.next().is_some_and(is_word_char);
+        let ignore_case = suffix.next() == Some('i') && !suffix.next().is_some_and(is_word_char);
         if ignore_case {
             self.bump();
         }

@@ -88,7 +88,8 @@ fn line_ends_become_one_character_and_the_byte_order_mark_goes() {
 // rule: language/paths
 #[test]
 fn paths_are_one_token() {
-    for path in ["./", "../", "./a", "../../a/b", "/a", "/a/../b", "/a/../", "/a/./b", "/root/case"] {
+    for path in ["./", "../", "./a", "../../a/b", "/a", "/a/../b", "/a/../", "/a/./b", "/root/case"]
+    {
         assert_eq!(tokens(path).0, [TokenKind::Path], "{path}");
     }
     for (source, expected) in [

@@ -216,11 +216,7 @@ impl Parser<'_> {
         self.height = 0;
         self.mark(Role::Postfix);
         self.bracketed(Sign::ParenClose, |parser| {
-            if parser.is(Sign::ParenClose) {
-                Ok(Arguments::default())
-            } else {
-                parser.arguments()
-            }
+            if parser.is(Sign::ParenClose) { Ok(Arguments::default()) } else { parser.arguments() }
         })
     }
 

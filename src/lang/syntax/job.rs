@@ -95,10 +95,7 @@ impl Parser<'_> {
     pub(super) fn event(&mut self) -> Read<Event> {
         let open = self.expect_as(Sign::Less, Role::AngleOpen)?;
         let (mut source, mut guard, mut args) = (None, None, Arguments::default());
-        if !matches!(
-            self.sign_at(0),
-            Some(Sign::Greater | Sign::GreaterEqual | Sign::ShiftRight)
-        ) {
+        if !matches!(self.sign_at(0), Some(Sign::Greater | Sign::GreaterEqual | Sign::ShiftRight)) {
             self.no_angle = true;
             source = Some(self.expression()?);
             let scan = self.is(Sign::QuestionTwo);

@@ -81,7 +81,10 @@ fn operators_bind_as_their_level_says() {
         ("[/, /a]", "[/ /a]"),
     ] {
         let found = shape(source);
-        assert!(found == expected || (source.contains("find") && found.starts_with("(((/.find)")), "{source}: {found}");
+        assert!(
+            found == expected || (source.contains("find") && found.starts_with("(((/.find)")),
+            "{source}: {found}"
+        );
     }
     assert_eq!(messages("[x = a == not b]"), ["syntax error near 'not'"]);
 }
