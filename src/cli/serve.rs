@@ -137,6 +137,9 @@ impl Serve {
     }
 }
 
+/// A signal within this time of the first one is the same wish.
+const SECOND_SIGNAL: std::time::Duration = std::time::Duration::from_secs(1);
+
 async fn serve(start: Start, quiet: bool) -> Result<ExitCode, Trouble> {
     let data = start.data.clone();
     let mounts: Vec<_> = start.mounts.iter().map(|path| path.display().to_string()).collect();
@@ -163,7 +166,7 @@ async fn serve(start: Start, quiet: bool) -> Result<ExitCode, Trouble> {
     }
     tokio::select! {
         () = running.stop() => {}
-        again = stop.wait() => {
+        again = stop.wait_again() => {
             tracing::warn!(reason = again, "stopped at once");
             return Ok(Exit::Failed.into());
         }
@@ -185,6 +188,17 @@ impl Stop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// A second signal that is meant: tools that stop a group of processes send each twice.
+    async fn wait_again(&mut self) -> &'static str {
+        let started = tokio::time::Instant::now();
+        loop {
+            let reason = self.wait().await;
+            if started.elapsed() > SECOND_SIGNAL {
+                return reason;
+            }
+        }
     }
 
     async fn wait(&mut self) -> &'static str {

@@ -97,7 +97,7 @@ fn a_process_is_waited_for_and_terminated() {
 fn run_shows_the_console_and_exits_as_the_process_did() {
     let server = Server::start();
     let client = server.client();
-    jobflow(&client, "hello", "|who = 'world'|\n[\"echo hello $who\"] -> print($RESULT)\n");
+    jobflow(&client, "hello", "|who = 'world'|\n[\"echo hello $who\"]\n");
     assert_eq!(server.stdout(&["run", "/root/hello", "--param", "who=世界"]), "hello 世界\n");
     jobflow(&client, "fails", "print('before') -> exit(3)\n");
     let failed = server.run(&["run", "/root/fails"]);
