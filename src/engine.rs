@@ -340,15 +340,27 @@ impl Engine {
         Ok(found)
     }
 
-    /// Waits until an order has become true and durable.
-    fn obeyed(&self, slot: &Slot, done: impl Fn(&slot::State) -> bool) -> Result<(), Fault> {
+    /// Waits until an order has been carried out and is durable.
+    fn obeyed(&self, slot: &Slot, order: u64) -> Result<(), Fault> {
         let until = Instant::now().checked_add(ORDER_PATIENCE);
-        let obeyed = slot
-            .wait_for(until, |state| (done(state) || !state.row.status.is_active()).then_some(()));
+        let obeyed = slot.wait_for(until, |state| {
+            (state.obeyed >= order || !state.row.status.is_active()).then_some(())
+        });
         if obeyed.is_none() {
             return Err(Fault::new(Kind::Timeout, message!("engine.order_late")));
         }
         self.inner.tree.sync()
+    }
+
+    /// Gives an order to a process and its children, and waits until the process itself obeyed.
+    fn command(&self, slot: &Arc<Slot>, order: impl Fn() -> Order) -> Result<(), Fault> {
+        let number = self.inner.order(slot, order());
+        for member in self.family(slot.id)? {
+            if member.id != slot.id {
+                self.inner.order(&member, order());
+            }
+        }
+        self.obeyed(slot, number)
     }
 
     /// Ends a process and its children as ABORTED; `false` when it had ended.
@@ -361,8 +373,8 @@ impl Engine {
             return Ok(false);
         }
         // Its children follow when it has ended: none can come to be behind our back.
-        self.inner.order(&slot, Order::Terminate);
-        self.obeyed(&slot, |_| false)?;
+        let order = self.inner.order(&slot, Order::Terminate);
+        self.obeyed(&slot, order)?;
         Ok(true)
     }
 
@@ -371,17 +383,12 @@ impl Engine {
     /// # Errors
     /// `NotFound`, `Timeout`.
     pub fn suspend(&self, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
-        let Some(slot) = self.active(who, id)? else { return Ok(false) };
-        {
-            let state = slot.lock();
-            if state.row.suspended || state.row.script.is_some() || !state.row.status.is_active() {
-                return Ok(false);
-            }
+        let row = self.visible(who, id)?;
+        let Some(slot) = self.inner.slot(id) else { return Ok(false) };
+        if row.suspended || row.script.is_some() || !row.status.is_active() {
+            return Ok(false);
         }
-        for member in self.family(id)? {
-            self.inner.order(&member, Order::Suspend);
-        }
-        self.obeyed(&slot, |state| state.row.suspended)?;
+        self.command(&slot, || Order::Suspend)?;
         Ok(true)
     }
 
@@ -396,17 +403,10 @@ impl Engine {
             return recover::reopen(&self.inner, who, id);
         }
         let Some(slot) = self.inner.slot(id) else { return Ok(false) };
-        {
-            let state = slot.lock();
-            if !state.row.suspended || state.row.script.is_some() {
-                return Ok(false);
-            }
+        if !row.suspended || row.script.is_some() {
+            return Ok(false);
         }
-        for member in self.family(id)? {
-            self.inner.order(&member, Order::Resume(modes));
-        }
-        // It may have suspended itself again by the time it is looked at.
-        self.obeyed(&slot, |state| state.orders.is_empty() && state.phase != Phase::Queued)?;
+        self.command(&slot, || Order::Resume(modes))?;
         Ok(true)
     }
 
@@ -437,8 +437,8 @@ impl Engine {
         let Some(slot) = self.active(who, id)? else {
             return Err(Fault::new(Kind::Busy, message!("engine.ended", process = id)));
         };
-        self.inner.order(&slot, order);
-        self.obeyed(&slot, |state| state.orders.is_empty() && state.phase != Phase::Queued)
+        let order = self.inner.order(&slot, order);
+        self.obeyed(&slot, order)
     }
 
     /// Deletes a process that has ended, with its children.

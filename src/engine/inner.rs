@@ -84,12 +84,18 @@ impl Inner {
         }
     }
 
-    /// Gives an order to a process.
-    pub(super) fn order(&self, slot: &Slot, order: Order) {
+    /// Gives an order to a process; answers its number.
+    pub(super) fn order(&self, slot: &Slot, order: Order) -> u64 {
         if matches!(order, Order::Terminate) {
             slot.stop.store(true, Ordering::Relaxed);
         }
-        self.wake_slot(slot, |state| state.orders.push(order));
+        let mut number = 0;
+        self.wake_slot(slot, |state| {
+            state.orders.push(order);
+            state.given += 1;
+            number = state.given;
+        });
+        number
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -33,6 +33,9 @@ pub(super) struct State {
     pub(super) saved: std::time::Duration,
     /// What it is to do at its next turn.
     pub(super) orders: Vec<Order>,
+    /// How many orders were ever given, and how many were carried out and committed.
+    pub(super) given: u64,
+    pub(super) obeyed: u64,
     /// Output of a command, on its way to the console.
     pub(super) output: Tail,
     /// When its wait ends, monotonic.
@@ -83,6 +86,8 @@ impl Slot {
             machine: None,
             saved: std::time::Duration::ZERO,
             orders: Vec::new(),
+            given: 0,
+            obeyed: 0,
             output: Tail::default(),
             deadline: None,
             flight: None,

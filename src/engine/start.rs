@@ -207,10 +207,13 @@ fn one(
     id: ProcessId,
     expression: &str,
 ) -> Result<Value, String> {
-    let code = inner
-        .codes
-        .compile(&format!("return(({expression}\n))"))
-        .ok_or("not an expression of the language")?;
+    let source = format!("return(({expression}\n))");
+    let parsed = crate::lang::parse(&source);
+    let jobs = parsed.program.flow.as_ref().map_or(0, |flow| flow.steps.len());
+    if jobs != 1 {
+        return Err("not an expression of the language".to_owned());
+    }
+    let code = inner.codes.compile(&source).ok_or("not an expression of the language")?;
     let jobflow = Jobflow {
         object: job,
         path: "parameter".into(),

@@ -133,7 +133,7 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
         }
     };
     match result {
-        Ok(stepped) => effect::settle(inner, slot, &was, stepped, places),
+        Ok(stepped) => effect::settle(inner, slot, &was, stepped, places, orders),
         Err(fault) => {
             give_back(inner, slot.id, &mut acquired);
             effect::put_off(inner, slot, taken, orders, &fault);

@@ -83,7 +83,7 @@ impl Writer {
                 let text = ctx
                     .heap
                     .as_datetime(value)
-                    .map(super::date::iso_with_offset)
+                    .map(|at| super::date::iso_with_offset(at))
                     .unwrap_or_default();
                 self.quote(&text);
             }

@@ -26,6 +26,7 @@ pub(super) fn settle(
     was: &Row,
     stepped: Stepped,
     places: usize,
+    orders: usize,
 ) {
     let id = slot.id;
     let ended = !stepped.row.status.is_active();
@@ -60,6 +61,7 @@ pub(super) fn settle(
         state.row = stepped.row;
         state.machine = stepped.machine;
         state.failures = 0;
+        state.obeyed += orders as u64;
         if let (Some(due), false, false) = (state.deadline, stepped.moved, ended) {
             inner.timers.keep(id, due);
         }

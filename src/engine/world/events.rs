@@ -1,7 +1,9 @@
 //! Looking for events (rule: `operations/events`).
 
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::ProcessId;
+use kompira_schema::id::{ObjectId, ProcessId};
+use kompira_schema::limits::QUEUE_MESSAGES_MAX;
+use kompira_schema::message;
 use kompira_schema::value::{Ref, Value as Plain};
 
 use super::World;
@@ -33,13 +35,15 @@ impl World<'_> {
                     Source::Reference(Ref::Process(id)) => {
                         if self.has_ended(id)? {
                             let message = Plain::Object(Ref::Process(id));
-                            return Ok(Some(received(place, 0, message, Some(id.0))));
+                            let id = one.peek.then_some(id.0);
+                            return Ok(Some(received(place, 0, message, id)));
                         }
                     }
                     Source::Reference(Ref::Object(channel)) => match self.receive(channel, one)? {
                         None => {}
                         Some(Ok((id, message))) => {
-                            return Ok(Some(received(place, 0, message, Some(id))));
+                            let id = one.peek.then_some(id);
+                            return Ok(Some(received(place, 0, message, id)));
                         }
                         Some(Err(error)) => {
                             let lost = received(place, -1, Plain::Null, None);
@@ -79,28 +83,55 @@ impl World<'_> {
         Ok(row.is_none_or(|row| !row.status.is_active()))
     }
 
-    /// Takes a message of a channel; an error ends the wait as lost.
+    /// Takes a message of a channel, or looks at one; an error ends the wait as lost.
     fn receive(
         &mut self,
-        channel: kompira_schema::id::ObjectId,
+        channel: ObjectId,
         awaited: &Awaited,
     ) -> Result<Option<Result<(u64, Plain), String>>, Fault> {
-        if awaited.guard.is_some() || awaited.peek {
-            let error = "guards and peek_mode are not available yet".to_owned();
-            return Ok(Some(Err(error)));
+        match self.take_message(channel, awaited) {
+            Ok(found) => Ok(found.map(Ok)),
+            Err(fault) => match fault.kind() {
+                Kind::NoMessage => Ok(None),
+                Kind::NotFound | Kind::Denied | Kind::NoMethod => {
+                    Ok(Some(Err(super::explain(&fault, &self.path(channel)))))
+                }
+                _ => Err(fault),
+            },
         }
-        match self.txn.queue_pop(channel, 0) {
-            Ok((id, message)) => {
-                self.said.writes += 1;
-                Ok(Some(Ok((id, message))))
-            }
-            Err(fault) if fault.kind() == Kind::NoMessage => Ok(None),
-            Err(fault)
-                if matches!(fault.kind(), Kind::NotFound | Kind::Denied | Kind::NoMethod) =>
-            {
-                Ok(Some(Err(super::explain(&fault, &self.path(channel)))))
-            }
-            Err(fault) => Err(fault),
+    }
+
+    fn take_message(
+        &mut self,
+        channel: ObjectId,
+        awaited: &Awaited,
+    ) -> Result<Option<(u64, Plain)>, Fault> {
+        let def = self.txn.type_of(channel)?;
+        if !def.builtin || !matches!(def.name.as_str(), "Channel" | "MailChannel") {
+            let path = self.path(channel);
+            return Err(Fault::new(Kind::NoMethod, message!("engine.no_events", path = path)));
         }
+        let Some(guard) = &awaited.guard else {
+            if awaited.peek {
+                return self.txn.queue_peek(&self.who, channel, 0).map(Some);
+            }
+            let message = self.txn.queue_pop(channel, 0)?;
+            self.said.writes += 1;
+            return Ok(Some(message));
+        };
+        // `?` looks at the head alone; `??` scans, and drops what stands before the match.
+        let within = if guard.scan { QUEUE_MESSAGES_MAX } else { 1 };
+        let messages = self.txn.queue_messages(&self.who, channel, within)?;
+        let Some(place) = messages.iter().position(|(_, message)| guard.wanted.fits(message))
+        else {
+            return Ok(None);
+        };
+        let gone = if awaited.peek { place } else { place + 1 };
+        let numbers: Vec<u64> = messages.iter().take(gone).map(|(number, _)| *number).collect();
+        if !numbers.is_empty() {
+            self.txn.queue_delete(channel, &numbers)?;
+            self.said.writes += 1;
+        }
+        Ok(messages.into_iter().nth(place))
     }
 }

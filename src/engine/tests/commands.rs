@@ -1,0 +1,155 @@
+//! Commands, scripts and control variables.
+
+use super::*;
+use crate::remote::Stream;
+use secrecy::ExposeSecret;
+
+// rule: operations/control-variables
+#[test]
+fn variables_beat_the_account_and_the_account_beats_the_node() {
+    let world = World::new();
+    let own = world.object(
+        "/root",
+        "own",
+        "AccountInfo",
+        &[("user", "own".into()), ("password", "own-secret".into())],
+    );
+    world.object("/root", "acc", "AccountInfo", &[("user", "acc".into())]);
+    world.object(
+        "/root",
+        "node",
+        "NodeInfo",
+        &[
+            ("conntype", "local".into()),
+            ("hostname", "h".into()),
+            ("ipaddr", "192.0.2.7".into()),
+            ("shell", "/bin/sh".into()),
+            ("account", Value::Object(Ref::Object(own))),
+        ],
+    );
+    let first = |source: &str| {
+        let job = world.jobflow("job", source);
+        let id = world.start(job);
+        let flying = world.runner.next();
+        let request = flying.request.clone();
+        flying.exit(0, "");
+        world.ended(id);
+        request
+    };
+    let request = first("[__node__ = ./node] -> ['x']");
+    assert_eq!(request.target.user.as_deref(), Some("own"));
+    assert_eq!(request.target.password.as_ref().unwrap().expose_secret(), "own-secret");
+    assert_eq!(request.target.host.as_deref(), Some("192.0.2.7"));
+    assert_eq!(request.shell, "/bin/sh");
+    assert!(!request.use_shell, "a node's own default");
+    let request = first("[__node__ = ./node, __account__ = ./acc, __use_shell__ = true] -> ['x']");
+    assert_eq!(request.target.user.as_deref(), Some("acc"));
+    assert!(request.target.password.is_none());
+    assert!(request.use_shell);
+    let request = first(
+        "[__node__ = ./node, __user__ = 'me', __timeout__ = 1.5, __dir__ = '/tmp'] -> ['x' << 'in']",
+    );
+    assert_eq!(request.target.user.as_deref(), Some("me"));
+    assert_eq!(request.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(request.dir.as_deref(), Some("/tmp"));
+    assert_eq!(request.input, Some(Data::Text("in".into())));
+    let request = first("[__timeout__ = -1] -> ['x']");
+    assert_eq!((request.timeout, request.use_shell), (None, true));
+}
+
+// rule: operations/control-variables
+#[test]
+fn a_wrong_control_variable_is_a_lost_job_with_its_name() {
+    let world = World::new();
+    for (set, told) in [
+        ("__timeout__ = 'x'", "__timeout__ cannot be of type String"),
+        ("__node__ = 5", "__node__ cannot be of type Integer"),
+        ("__host__ = ['a']", "__host__ cannot be of type Array"),
+        ("__realm__ = 'nowhere'", "no such realm: nowhere"),
+        ("__node__ = ./job", "__node__: /root/job is no NodeInfo"),
+    ] {
+        let (info, console) = world.run(&format!("[{set}] -> ['x'] ->> print($STATUS, $ERROR)"));
+        assert_eq!(console, format!("-1 {told}\n"), "{info:?}");
+    }
+    assert!(world.runner.all().is_empty());
+}
+
+#[test]
+fn connectors_judge_a_command_by_its_end() {
+    let world = World::new();
+    let job = world.jobflow(
+        "job",
+        "['a'] => print($STATUS, $RESULT, $ERROR) -> ['b'] ->> print($STATUS, $RESULT, $ERROR) -> ['c'] -> print('never')",
+    );
+    let id = world.start(job);
+    world.runner.next().end(exited(3, "out", "err"));
+    world.runner.next().end(Outcome::Lost { message: "no route".into() });
+    world.runner.next().end(exited(4, "o", "e"));
+    let info = world.ended(id);
+    let console = world.console(id);
+    assert!(console.starts_with("3 out err\n-1  no route\n"), "{console}");
+    assert!(
+        console.contains("aborted at line 1 in /root/job: job failed with status 4"),
+        "{console}"
+    );
+    assert_eq!((info.exit_status, info.result, info.error), (Some(4), "o".into(), "e".into()));
+}
+
+// rule: operations/scripts
+#[test]
+fn a_script_started_directly_shows_status_and_output() {
+    let world = World::new();
+    let script = world.object(
+        "/root",
+        "s",
+        "ScriptJob",
+        &[("source", "#!/bin/sh\r\necho".into()), ("ext", "sh".into())],
+    );
+    let params = Params::CommandLine("one 'two words'".into());
+    let id = world.engine().execute(&root(), script, params, StartOptions::default()).unwrap();
+    let flying = world.runner.next();
+    assert_eq!(flying.line(), "#!/bin/sh\necho [\"one\", \"two words\"]");
+    assert!(!world.engine().suspend(&root(), id).unwrap(), "not for scripts");
+    flying.end(exited(2, "said", "told"));
+    let info = world.ended(id);
+    assert_eq!((info.status, info.exit_status), (Status::Aborted, Some(2)));
+    assert_eq!(
+        world.console(id),
+        "exit status: 2\nstandard output:\nsaid\nstandard error:\ntold\n"
+    );
+}
+
+// rule: operations/step-mode
+#[test]
+fn step_mode_shows_each_command_and_waits_for_resume() {
+    let world = World::new();
+    let job = world.jobflow("job", "['one'] -> ['two'] -> print('done')");
+    let id = world.start_with(job, &[], StartOptions { step_mode: true, ..Default::default() });
+    world.until("it steps", || world.info(id).suspended);
+    assert_eq!(world.console(id), "step: one\n");
+    assert!(world.runner.all().is_empty());
+    assert!(world.engine().resume(&root(), id, Modes::default()).unwrap());
+    world.runner.next().exit(0, "");
+    world.until("it steps again", || world.info(id).suspended);
+    let modes = Modes { step: Some(false), ..Modes::default() };
+    assert!(world.engine().resume(&root(), id, modes).unwrap());
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(id).status, Status::Done);
+    assert_eq!(world.console(id), "step: one\nstep: two\ndone\n");
+}
+
+// rule: operations/console
+#[test]
+fn output_is_on_the_console_before_what_the_jobflow_prints_of_it() {
+    let world = World::new();
+    let job = world.jobflow("job", "['x'] -> print('after')");
+    let id = world.start(job);
+    let flying = world.runner.next();
+    for n in 0..100 {
+        flying.output.text(Stream::Out, &format!("line {n}\n"));
+    }
+    flying.exit(0, "");
+    world.ended(id);
+    let expected: String = (0..100).map(|n| format!("line {n}\n")).collect();
+    assert_eq!(world.console(id), expected + "after\n");
+}

@@ -1,0 +1,80 @@
+//! One process's excess ends that process.
+
+use super::*;
+
+// rule: operations/process-limits
+#[test]
+fn beyond_the_limit_of_active_processes_starts_stay_new() {
+    let world = World::with(Limits { active: 2, ..Limits::default() });
+    let job = world.jobflow("job", "['x']");
+    let ids: Vec<_> = (0..4).map(|_| world.start(job)).collect();
+    let (first, second) = (world.runner.next(), world.runner.next());
+    world.until("the others are put in line", || {
+        ids.iter().filter(|&&id| world.info(id).status == Status::New).count() == 2
+    });
+    assert_eq!(world.runner.all().len(), 2);
+    first.exit(0, "");
+    let third = world.runner.next();
+    second.exit(0, "");
+    third.exit(0, "");
+    world.runner.next().exit(0, "");
+    ids.iter().for_each(|&id| assert_eq!(world.ended(id).status, Status::Done));
+}
+
+// rule: operations/process-limits
+#[test]
+fn nested_forks_never_wait_for_each_other_for_ever() {
+    let world = World::with(Limits { active: 1, ..Limits::default() });
+    let (info, console) = world.run("{ pfor i in 3 | { pfor j in 3 | { pfor k in 2 | [] } } }");
+    assert_eq!(info.status, Status::Done, "{console}");
+}
+
+// rule: operations/process-limits
+#[test]
+fn too_many_children_are_a_runtime_error() {
+    let world = World::with(Limits { children: 10, ..Limits::default() });
+    let (info, _) = world.run("{ pfor i in 10 | [] } -> print(1)");
+    assert_eq!(info.status, Status::Done);
+    let (info, _) = world.run("{ try | { pfor i in 11 | [] } } => return($ERROR)");
+    assert_eq!(info.result, "too many children: 11, at most 10".into());
+}
+
+// rule: operations/process-limits
+#[test]
+fn memory_and_depth_end_only_the_process_that_wants_too_much() {
+    let world = World::with(Limits { memory: 4 << 20, ..Limits::default() });
+    let loud = world.jobflow("loud", "[s = 'x'] -> { while true | [s = s + s] }");
+    let deep = world.jobflow("deep", "[./deep] -> print('x')");
+    let endless = world.jobflow("endless", "{ while true | [] }");
+    let ids = [world.start(endless), world.start(endless), world.start(loud), world.start(deep)];
+    let quiet = world.jobflow("quiet", "print('fine')");
+    assert_eq!(world.ended(world.start(quiet)).status, Status::Done);
+    let info = world.ended(ids[2]);
+    assert_eq!(info.status, Status::Aborted, "{:?}", info.error);
+    let info = world.ended(ids[3]);
+    assert_eq!(info.error, "call depth exceeded".into());
+    for id in &ids[..2] {
+        assert!(world.engine().terminate(&root(), *id).unwrap());
+    }
+}
+
+// rule: operations/process-limits
+#[test]
+fn a_line_of_prints_is_bounded_on_the_console() {
+    let world = World::new();
+    let (info, console) = world.run("{ for i in 20000 | print(i, 'and some more text') }");
+    assert_eq!(info.status, Status::Done);
+    assert!(console.len() <= 64 * 1024 && console.len() > 60 * 1024);
+    assert!(console.ends_with("19999 and some more text\n"));
+    assert!(console.starts_with(|c: char| c.is_ascii_digit()), "cut at a line");
+}
+
+#[test]
+fn a_tail_call_and_a_loop_of_updates_stay_small() {
+    let world = World::new();
+    world.object("/root", "text", "Text", &[("text", "".into())]);
+    let (info, console) =
+        world.run("[n = 0] -> { while n < 1000 | [n = n + 1] -> [string(n) >> ./text.text] }");
+    // `string` comes with the standard library; without it the first job says so.
+    assert!(info.status == Status::Done || console.contains("string"), "{console}");
+}
