@@ -33,6 +33,9 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 /// A lazily acknowledged commit is durable within this time.
 const SYNC_WITHIN: Duration = Duration::from_millis(900);
 
+/// The longest that a group waits for those who were in the last one: a sync costs far more.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+
 /// How safe a commit is when it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -73,6 +76,8 @@ pub(super) struct Committer {
     window: Window,
     /// Since when something written is not yet synced.
     unsynced: Option<Instant>,
+    /// How many were in the last synced group, and how long its sync took.
+    last: (usize, Duration),
 }
 
 struct Group {
@@ -89,7 +94,8 @@ struct Group {
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, work: Receiver<Work>) -> Self {
         let rev = shared.published.load().rev;
-        Self { shared, work, window: Window::new(rev), unsynced: None }
+        let last = (1, Duration::ZERO);
+        Self { shared, work, window: Window::new(rev), unsynced: None, last }
     }
 
     /// Works until told to stop.
@@ -167,6 +173,7 @@ impl Committer {
             let _ = first.2.send(Err(error.into()));
             return None;
         }
+        let gather_until = Instant::now() + GATHER_MAX.min(self.last.1 / 2);
         let mut held = None;
         let mut taken = Some(first);
         let mut count = 0;
@@ -184,19 +191,22 @@ impl Committer {
             if count >= GROUP_MAX || group.bytes >= GROUP_BYTES_MAX {
                 break;
             }
-            match self.work.try_recv() {
-                Ok(Work::Commit(batch, durability, answer)) => {
+            match self.more(count, &group, gather_until) {
+                Some(Work::Commit(batch, durability, answer)) => {
                     taken = Some((*batch, durability, answer));
                 }
-                Ok(other) => held = Some(other),
-                Err(_) => {}
+                other => held = other,
             }
         }
+        let synced = group.synced;
         if group.answers.is_empty() {
             return held;
         }
         match self.write_group(&group, published.rev) {
             Ok(()) => {
+                if synced {
+                    self.last.0 = count;
+                }
                 let rev = Rev(group.next.0 - 1);
                 self.publish(rev);
                 for info in &group.infos {
@@ -214,6 +224,16 @@ impl Committer {
             }
         }
         held
+    }
+
+    /// What joins the group. Those whose commits were answered together come back together, a
+    /// moment apart: the first of them waits for the others, or it would have a sync of its own.
+    fn more(&self, count: usize, group: &Group, until: Instant) -> Option<Work> {
+        if group.synced && count < self.last.0 {
+            self.work.recv_deadline(until).ok()
+        } else {
+            self.work.try_recv().ok()
+        }
     }
 
     /// Checks one batch and adds it to the group; on error the group is as before.
@@ -324,6 +344,7 @@ impl Committer {
         if self.unsynced.is_none() {
             return Ok(());
         }
+        let start = Instant::now();
         let synced = fail_point_io!("store.commit.before_sync")
             .map_err(StoreError::from)
             .and_then(|()| self.shared.kv.sync());
@@ -333,6 +354,7 @@ impl Committer {
             return Err(error);
         }
         self.unsynced = None;
+        self.last.1 = start.elapsed();
         fail_point!("store.commit.after_sync");
         Ok(())
     }

@@ -4,8 +4,10 @@
 //! are medians, their spread, and ratios taken within a round; see docs/performance.md.
 
 mod fs;
+mod raw;
 mod report;
 mod statistics;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,11 +24,14 @@ struct Arguments {
 enum Part {
     /// Small files, saves, listings, git, grep and tar on mounts and folders, side by side.
     Fs(fs::Arguments),
+    /// Puts, reads, lists, searches and renames beside RocksDB alone.
+    Store(store::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         Part::Fs(arguments) => fs::run(&arguments),
+        Part::Store(arguments) => store::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
