@@ -60,7 +60,7 @@ impl Tree {
             Some(clear) => (Zeroizing::new(clear.clone()), false),
             None => (token::generate_password()?, true),
         };
-        let mut first = First::new(self, self.store().batch(&snapshot));
+        let mut first = First::new(self.inner.clock.now(), self.store().batch(&snapshot));
         first.principals(&clear)?;
         first.objects()?;
         let users = factory().users.len() as u64;
@@ -95,17 +95,15 @@ fn commit(store: &Store, batch: Batch) -> Result<(), Fault> {
 }
 
 /// The first commit in the making.
-struct First<'a> {
-    tree: &'a Tree,
+struct First {
     batch: Batch,
     now: Timestamp,
     next: u64,
     ids: HashMap<String, ObjectId>,
 }
 
-impl<'a> First<'a> {
-    fn new(tree: &'a Tree, mut batch: Batch) -> Self {
-        let now = tree.inner.clock.now();
+impl First {
+    fn new(now: Timestamp, mut batch: Batch) -> Self {
         batch.at(now);
         let next = FIRST_TYPE + builtins().len() as u64;
         let mut ids = HashMap::from([
@@ -116,7 +114,7 @@ impl<'a> First<'a> {
         for (def, id) in planned() {
             ids.insert(format!("{TYPES_DIRECTORY}/{}", def.name), id);
         }
-        Self { tree, batch, now, next, ids }
+        Self { batch, now, next, ids }
     }
 
     fn id_of(&mut self, path: &str) -> ObjectId {

@@ -2,6 +2,7 @@
 
 mod basic;
 mod finding;
+mod model;
 mod people;
 mod rules;
 
