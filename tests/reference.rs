@@ -1,1 +1,5 @@
-//! placeholder
+//! Random operations on a simple model and on the real thing, with equal results.
+
+pub(crate) mod faces;
+mod model;
+pub(crate) mod run;
