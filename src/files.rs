@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kompira_schema::error::Fault;
+use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, Rev};
 use kompira_schema::layout::names::Suffixes;
 use kompira_schema::tree::{
@@ -37,6 +37,7 @@ mod list;
 mod node;
 mod open;
 mod place;
+mod recall;
 mod record;
 mod remove;
 mod rename;
@@ -52,6 +53,7 @@ use find::DirKind;
 use ghost::Ghosts;
 use node::Nodes;
 use open::Handles;
+use recall::Recalled;
 use stat::Rendered;
 
 /// Directories whose kind is remembered.
@@ -155,6 +157,7 @@ struct Shared {
     hidden: Mutex<HashMap<ObjectId, Duration>>,
     /// Temporary files of tools in companion directories.
     floats: Mutex<HashMap<node::Node, Content>>,
+    recalled: Recalled,
     errors: Mutex<VecDeque<(Ino, String)>>,
     written: Mutex<VecDeque<Written>>,
     told: watch::Told,
@@ -186,6 +189,7 @@ impl Files {
                 aliases: RwLock::default(),
                 hidden: Mutex::default(),
                 floats: Mutex::default(),
+                recalled: Recalled::default(),
                 errors: Mutex::default(),
                 written: Mutex::default(),
                 told: watch::Told::default(),
@@ -196,6 +200,23 @@ impl Files {
 
     fn ask<'a>(&'a self, who: &'a Caller) -> Ask<'a> {
         Ask::new(&self.shared, who)
+    }
+
+    /// Asks again when something was missing at a moment that is past: a new file that was saved
+    /// in between is neither among the unsaved ones any more nor in the old view yet.
+    fn again<T>(
+        &self,
+        who: &Caller,
+        call: impl Fn(&mut Ask<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut ask = self.ask(who);
+        let rev = ask.view.rev();
+        match call(&mut ask) {
+            Err(fault) if fault.kind() == Kind::NotFound && self.shared.tree.store().rev() != rev => {
+                call(&mut self.ask(who))
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -210,11 +231,11 @@ fn own_origin(clock: &dyn Clock) -> u64 {
 
 impl FileTree for Files {
     fn lookup(&self, who: &Caller, dir: Ino, name: &str) -> Result<Attr, Fault> {
-        self.ask(who).lookup(dir, name)
+        self.again(who, |ask| ask.lookup(dir, name))
     }
 
     fn attr(&self, who: &Caller, ino: Ino, open: Option<Handle>) -> Result<Attr, Fault> {
-        self.ask(who).attr(ino, open)
+        self.again(who, |ask| ask.attr(ino, open))
     }
 
     fn set_attr(
@@ -224,11 +245,11 @@ impl FileTree for Files {
         open: Option<Handle>,
         set: &SetAttr,
     ) -> Result<Attr, Fault> {
-        self.ask(who).set_attr(ino, open, set)
+        self.again(who, |ask| ask.set_attr(ino, open, set))
     }
 
     fn open_dir(&self, who: &Caller, dir: Ino) -> Result<Handle, Fault> {
-        self.ask(who).open_dir(dir)
+        self.again(who, |ask| ask.open_dir(dir))
     }
 
     fn list(
@@ -248,7 +269,7 @@ impl FileTree for Files {
     }
 
     fn open(&self, who: &Caller, ino: Ino, how: OpenHow) -> Result<Opened, Fault> {
-        self.ask(who).open(ino, how)
+        self.again(who, |ask| ask.open(ino, how))
     }
 
     fn create(
@@ -259,11 +280,11 @@ impl FileTree for Files {
         mode: u16,
         how: OpenHow,
     ) -> Result<(Attr, Opened), Fault> {
-        self.ask(who).create(dir, name, mode, how)
+        self.again(who, |ask| ask.create(dir, name, mode, how))
     }
 
     fn read(&self, who: &Caller, open: Handle, offset: u64, size: u32) -> Result<Vec<u8>, Fault> {
-        self.ask(who).read(open, offset, size as usize)
+        self.again(who, |ask| ask.read(open, offset, size as usize))
     }
 
     fn write(&self, who: &Caller, open: Handle, offset: u64, data: &[u8]) -> Result<(), Fault> {
@@ -287,15 +308,15 @@ impl FileTree for Files {
     }
 
     fn mkdir(&self, who: &Caller, dir: Ino, name: &str, mode: u16) -> Result<Attr, Fault> {
-        self.ask(who).mkdir(dir, name, mode)
+        self.again(who, |ask| ask.mkdir(dir, name, mode))
     }
 
     fn rmdir(&self, who: &Caller, dir: Ino, name: &str) -> Result<(), Fault> {
-        self.ask(who).rmdir(dir, name)
+        self.again(who, |ask| ask.rmdir(dir, name))
     }
 
     fn unlink(&self, who: &Caller, dir: Ino, name: &str) -> Result<(), Fault> {
-        self.ask(who).unlink(dir, name)
+        self.again(who, |ask| ask.unlink(dir, name))
     }
 
     fn rename(
@@ -305,7 +326,7 @@ impl FileTree for Files {
         to: (Ino, &str),
         mode: RenameMode,
     ) -> Result<(), Fault> {
-        self.ask(who).rename(from, to, mode)
+        self.again(who, |ask| ask.rename(from, to, mode))
     }
 
     fn symlink(&self, who: &Caller, dir: Ino, name: &str, target: &str) -> Result<Attr, Fault> {
@@ -313,11 +334,11 @@ impl FileTree for Files {
     }
 
     fn readlink(&self, who: &Caller, ino: Ino) -> Result<String, Fault> {
-        self.ask(who).readlink(ino)
+        self.again(who, |ask| ask.readlink(ino))
     }
 
     fn get_xattr(&self, who: &Caller, ino: Ino, name: &str) -> Result<Vec<u8>, Fault> {
-        self.ask(who).get_xattr(ino, name)
+        self.again(who, |ask| ask.get_xattr(ino, name))
     }
 
     fn set_xattr(

@@ -4,6 +4,7 @@
 mod files;
 mod http;
 mod lang;
+mod mount;
 mod reference;
 mod remote;
 mod support;

@@ -252,7 +252,16 @@ impl Ask<'_> {
         {
             return self.come_back(id, dir, suffix.as_deref(), how);
         }
-        let id = self.files.tree.new_object_id()?;
+        let past = match &kind {
+            NewKind::Object { name, .. } => {
+                self.files.recalled.get(dir, name.as_str(), self.now_mono())
+            }
+            NewKind::Scratch => None,
+        };
+        let id = match past {
+            Some(past) => past.id,
+            None => self.files.tree.new_object_id()?,
+        };
         let place = Place::Object(id);
         let goal = New { dir, file: file.to_owned(), kind };
         let draft = Draft::new(place.ino(), Goal::New(goal.clone()), None, self.files.clock.now());

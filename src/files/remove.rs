@@ -17,7 +17,8 @@ use super::draft::{Draft, Goal};
 use super::find::{Dir, Found, Meaning};
 use super::ghost::{GHOST_SECONDS, Ghost};
 use super::place::Place;
-use crate::tree::{Content, Draft as NewObject, Entry, EntryKind, ImportOptions};
+use super::recall::Past;
+use crate::tree::{Content, Draft as NewObject, Entry, EntryKind, ImportOptions, RecordOptions};
 
 /// A link's target. Reason: `PATH_MAX`.
 const TARGET_BYTES_MAX: usize = 4096;
@@ -149,14 +150,22 @@ impl Ask<'_> {
         let at = self.dir(dir)?;
         self.may_search(&at)?;
         match self.find(&at, file)?.ok_or_else(|| missing(file))? {
-            Found::New(draft) => {
-                self.drop_new(&draft);
-                Ok(())
-            }
+            Found::New(draft) => match self.drop_new(&draft) {
+                None => Ok(()),
+                Some(id) => {
+                    // Saved while we looked.
+                    self.renew();
+                    match self.view.entry(id)? {
+                        Some(entry) => self.unlink_entry(&entry),
+                        None => Ok(()),
+                    }
+                }
+            },
             Found::Ghost(ghost) => {
                 if let Dir::Objects(id) = &at {
                     self.files.ghosts.remove(*id, file);
                 }
+                self.files.recalled.without_record(ghost.id);
                 if ghost.companion { Err(is_dir()) } else { Ok(()) }
             }
             Found::Entry(entry) if entry.node == NodeKind::Dir => Err(is_dir()),
@@ -181,11 +190,30 @@ impl Ask<'_> {
             self.commit_with(|txn| txn.scratch_delete(id))?;
         } else {
             let ghosts = self.ghosts_of(entry)?;
+            let past = self.past(entry, !ghosts.is_empty())?;
             self.commit_with(|txn| txn.delete(id))?;
             self.leave_ghosts(ghosts);
+            if let Some((dir, past)) = past {
+                self.files.recalled.add(dir, &entry.name, past, self.now_mono());
+            }
         }
         self.drop_draft(Place::Object(id).ino());
         Ok(())
+    }
+
+    /// What a file made anew at the name takes over, if it comes soon (rule: `files/checkout`).
+    fn past(&self, entry: &Entry, said_more: bool) -> Result<Option<(ObjectId, Past)>, Fault> {
+        let head = self.view.head(entry.id)?;
+        if head.attachments || self.files.drafts.of(Place::Object(entry.id).ino()).is_some() {
+            return Ok(None);
+        }
+        let record = if said_more && self.access(entry.id)?.read {
+            let options = RecordOptions { content: false, ..RecordOptions::default() };
+            Some(self.view.record(self.who, entry.id, options)?)
+        } else {
+            None
+        };
+        Ok(Some((head.parent, Past { id: entry.id, record })))
     }
 
     /// Names that go with an object and that a tool may still want to remove or move.
@@ -230,14 +258,15 @@ impl Ask<'_> {
         hidden.insert(id, until);
     }
 
-    pub(super) fn drop_new(&self, draft: &Arc<Draft>) {
+    /// Drops a new file that is not saved; the number of the node if it was saved meanwhile.
+    pub(super) fn drop_new(&self, draft: &Arc<Draft>) -> Option<ObjectId> {
         let mut state = draft.state.lock();
+        let Goal::New(new) = &state.goal else { return state.goal.object() };
+        let new = new.clone();
         state.gone = true;
-        if let Goal::New(new) = &state.goal {
-            let new = new.clone();
-            drop(state);
-            self.files.drafts.settled(&new, draft);
-        }
+        drop(state);
+        self.files.drafts.settled(&new, draft);
+        None
     }
 
     /// An open file outlives its name: what its handles may still want is read now.

@@ -67,10 +67,13 @@ impl Ask<'_> {
         let step = Move { from_dir: from_id, from_file: from.1, to_file: to.1, to_ino: to.0 };
         // A new file that is not saved yet is replaced: it never was.
         let there = match there {
-            Some(Found::New(draft)) => {
-                self.drop_new(&draft);
-                None
-            }
+            Some(Found::New(draft)) => match self.drop_new(&draft) {
+                None => None,
+                Some(_) => {
+                    self.renew();
+                    self.find(&to_dir, to.1)?
+                }
+            },
             other => other,
         };
         match source {
@@ -257,7 +260,7 @@ impl Ask<'_> {
             }
             let done = self.commit_with(|txn| {
                 txn.readopt(id, suffix, content.clone())?;
-                txn.scratch_delete(from.id)?;
+                remove(txn, from)?;
                 set_attr(txn, id, (head.mode != 0).then_some(head.mode), Some(head.mtime))
             })?;
             let place = Place::Object(backup.parent).ino();
@@ -358,6 +361,14 @@ impl Ask<'_> {
                     && over.id != id
                 {
                     return self.replace(entry, over, step);
+                }
+                // `sed -i.bak`: the object was renamed to a backup name, its new text comes now.
+                let comes_back = there.is_none()
+                    && entry.kind == EntryKind::Bare
+                    && self.view.child(dir, name.as_str())?.is_none()
+                    && self.former(dir, &name)?.is_some_and(|former| former != id);
+                if comes_back {
+                    return self.object_from(entry, dir, &name, suffix.as_deref(), step);
                 }
                 self.move_object(entry, dir, &name, suffix.as_deref(), step)
             }

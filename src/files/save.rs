@@ -360,6 +360,16 @@ impl Ask<'_> {
     pub(super) fn make(&mut self, making: &Making<'_>) -> Result<(Rev, ObjectId, bool), Fault> {
         let sidecar = names::sidecar(making.name, making.suffix);
         let pending = self.pending_record(making.dir, &sidecar)?;
+        let waiting = pending.is_some();
+        // A name that was unlinked a moment ago comes back with its number and record.
+        let past = self.files.recalled.get(making.dir, making.name.as_str(), self.now_mono());
+        let past = past.filter(|past| making.id.is_none_or(|id| id == past.id));
+        let id = making.id.or(past.as_ref().map(|past| past.id));
+        let pending = match (pending, past.and_then(|past| past.record)) {
+            (Some((scratch, record)), _) => Some((Some(scratch), record)),
+            (None, Some(record)) => Some((None, record)),
+            (None, None) => None,
+        };
         let plan = match &pending {
             // The record says the type; the creation rule is not asked.
             Some((_, record)) => match self.typed(record) {
@@ -378,9 +388,11 @@ impl Ask<'_> {
         {
             let options = ImportOptions { lenient: true, ..ImportOptions::MOUNT };
             let made = self.commit_with(|txn| {
-                let draft = new_object(making, Dict::new(), false);
+                let draft = new_object(making, id, Dict::new(), false);
                 let id = txn.create_record(making.dir, making.name, record, draft, options)?;
-                txn.scratch_delete(*scratch)?;
+                if let Some(scratch) = scratch {
+                    txn.scratch_delete(*scratch)?;
+                }
                 finish(txn, id, making)
             });
             match made {
@@ -395,7 +407,9 @@ impl Ask<'_> {
         let done = match joined {
             Some(done) => {
                 let dir = Place::Object(making.dir).ino();
-                self.files.told.tell(vec![Change::Name { dir, name: sidecar }]);
+                if waiting {
+                    self.files.told.tell(vec![Change::Name { dir, name: sidecar }]);
+                }
                 done
             }
             None => self.commit_with(|txn| {
@@ -404,11 +418,11 @@ impl Ask<'_> {
                         making.dir,
                         making.name,
                         *type_id,
-                        new_object(making, fields.clone(), true),
+                        new_object(making, id, fields.clone(), true),
                     )?,
                     Plan::Yaml(record) => {
                         let draft =
-                            NewObject { content: None, ..new_object(making, Dict::new(), false) };
+                            NewObject { content: None, ..new_object(making, id, Dict::new(), false) };
                         let options = ImportOptions::MOUNT;
                         txn.create_record(making.dir, making.name, record, draft, options)
                             .map_err(unfit)?
@@ -418,6 +432,8 @@ impl Ask<'_> {
             })?,
         };
         self.renew();
+        self.files.recalled.remove(making.dir, making.name.as_str());
+        self.files.ghosts.remove(making.dir, &names::sidecar(making.name, making.suffix));
         self.join_companion(making, done.value)?;
         Ok((done.rev, done.value, yaml))
     }
@@ -454,9 +470,14 @@ fn goal_of(state: &State) -> &Goal {
     &state.goal
 }
 
-fn new_object(making: &Making<'_>, fields: Dict, bare: bool) -> NewObject {
+fn new_object(
+    making: &Making<'_>,
+    id: Option<ObjectId>,
+    fields: Dict,
+    bare: bool,
+) -> NewObject {
     NewObject {
-        id: making.id,
+        id,
         fields,
         content: Some(making.content.clone()),
         suffix: making.suffix.map(str::to_owned),

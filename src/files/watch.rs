@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use kompira_schema::id::Rev;
 use kompira_schema::layout::names;
 use kompira_schema::path::Name;
@@ -23,8 +23,8 @@ use crate::tree::EntryKind;
 
 /// Batches that wait for one listener. Past it the listener is told that all may have changed.
 const WAITING_MAX: usize = 4_096;
-/// How long the feed is waited for before the session's own changes are looked at again.
-const TURN: Duration = Duration::from_millis(5);
+/// How long the feed is waited for before it is looked whether the session is still there.
+const TURN: Duration = Duration::from_secs(1);
 
 /// What this session did and its kernel cannot know.
 #[derive(Default)]
@@ -48,44 +48,61 @@ impl Told {
     }
 }
 
+type Listener = Box<dyn FnMut(&Changes) -> bool + Send>;
+
 /// Calls `listener` after every commit until it answers `false` or the session is gone.
-pub(super) fn start(
-    shared: &Arc<Shared>,
-    mut listener: Box<dyn FnMut(&Changes) -> bool + Send>,
-) {
+pub(super) fn start(shared: &Arc<Shared>, listener: Listener) {
     let own = shared.told.subscribe();
     let feed = shared.tree.store().subscribe();
     let weak = Arc::downgrade(shared);
     let origin = shared.options.origin;
-    let spawned = thread::Builder::new().name("files-watch".into()).spawn(move || {
+    let listener = Arc::new(Mutex::new(Some(listener)));
+    let same = Arc::clone(&listener);
+    let told = move || {
+        // Ends with the session: its sender is dropped.
+        while let Ok(changes) = own.recv() {
+            if !call(&same, &Changes { rev: Rev(0), origin: None, changes }) {
+                return;
+            }
+        }
+    };
+    let follow = move || {
         loop {
             let changes = match feed.recv_timeout(TURN) {
                 Ok(Fed::Commit(info)) => translate(&weak, &info, origin),
                 Ok(Fed::Missed) => {
                     Some(Changes { rev: Rev(0), origin: None, changes: vec![Change::All] })
                 }
-                Err(crossbeam_channel::RecvTimeoutError::Timeout) => None,
-                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
-            if let Some(changes) = changes
-                && !changes.changes.is_empty()
-                && !listener(&changes)
-            {
-                return;
-            }
-            while let Ok(changes) = own.try_recv() {
-                if !listener(&Changes { rev: Rev(0), origin: None, changes }) {
-                    return;
-                }
-            }
-            if weak.strong_count() == 0 {
+            let wanted = match changes {
+                Some(changes) if !changes.changes.is_empty() => call(&listener, &changes),
+                _ => listener.lock().is_some(),
+            };
+            if !wanted || weak.strong_count() == 0 {
                 return;
             }
         }
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "no thread for changes: caches end by time alone");
+    };
+    for (name, work) in [
+        ("files-told", Box::new(told) as Box<dyn FnOnce() + Send>),
+        ("files-watch", Box::new(follow)),
+    ] {
+        if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
+            tracing::warn!(%error, "no thread for changes: caches end by time alone");
+        }
     }
+}
+
+/// Whether the listener wants more.
+fn call(listener: &Mutex<Option<Listener>>, changes: &Changes) -> bool {
+    let mut listener = listener.lock();
+    let wanted = listener.as_mut().is_some_and(|call| call(changes));
+    if !wanted {
+        *listener = None;
+    }
+    wanted
 }
 
 fn translate(weak: &Weak<Shared>, info: &CommitInfo, origin: u64) -> Option<Changes> {

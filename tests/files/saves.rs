@@ -194,16 +194,21 @@ fn patch_keeps_an_original_by_a_rename() {
     kept.check(&[".note", "note", "note.orig"]);
 }
 
-// rule: files/saving
+// rule: files/checkout
 #[test]
 fn git_checkout_unlinks_and_creates() {
-    let mount = Mount::new();
-    mount.write("/d/note.jobflow", OLD).unwrap();
-    mount.unlink("/d/note.jobflow").unwrap();
-    mount.fill("/d/note.jobflow", EXCLUSIVE, NEW.as_bytes()).unwrap();
-    assert_eq!(mount.read("/d/note.jobflow").unwrap(), NEW);
-    assert_eq!(mount.type_of("/d/note"), "Jobflow");
-    assert_eq!(mount.list("/d"), ["note.jobflow"]);
+    let kept = Kept::new();
+    kept.mount.unlink("/d/note").unwrap();
+    assert!(kept.mount.object("/d/note").is_none());
+    kept.mount.fill("/d/note", EXCLUSIVE, NEW.as_bytes()).unwrap();
+    kept.check(&[".note", "note"]);
+    // The other branch has no record.
+    kept.mount.unlink("/d/note").unwrap();
+    kept.mount.unlink("/d/.note").unwrap();
+    kept.mount.fill("/d/note", EXCLUSIVE, OLD.as_bytes()).unwrap();
+    assert_eq!(kept.mount.list("/d"), ["note"]);
+    assert_eq!(kept.mount.type_of("/d/note"), "Text");
+    assert_eq!(kept.mount.id("/d/note"), kept.id);
 }
 
 // rule: files/close

@@ -1,0 +1,6 @@
+//! Black box: real programs on a real mount of a store on disk.
+//!
+//! Without `/dev/fuse` (a container that may not mount) each test says so and passes.
+
+mod place;
+mod tools;
