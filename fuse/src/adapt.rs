@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{
     AccessFlags, BsdFileFlags, Errno, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use kompira_schema::error::Fault;
 use kompira_schema::tree::{
@@ -536,6 +536,22 @@ impl Filesystem for Adaptor {
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         self.done(reply, self.tree.remove_xattr(&who, ino(node), name));
+    }
+
+    /// No file here is a device. Programs ask (is it a terminal?), and the library's own answer
+    /// would be a warning in the log each time.
+    fn ioctl(
+        &self,
+        _: &Request,
+        _node: INodeNo,
+        _open: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _out: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
     }
 
     /// The owner's bits are computed for the caller, so they alone count.
