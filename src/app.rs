@@ -4,6 +4,7 @@
 //! the end goes backwards.
 
 mod compiler;
+mod first;
 mod mount;
 mod notice;
 mod open;
@@ -27,6 +28,7 @@ use crate::files::Processes;
 use crate::http::{self, About, Parts, Pool, Service};
 use crate::tree::Tree;
 
+pub use first::First;
 pub use notice::{Notice, welcome};
 pub use crate::base::socket::socket_of;
 
@@ -234,6 +236,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     match mounting.await.map_err(Fault::internal)? {
         Ok(mounts) => {
             running.service.set_ready();
+            run_startup(&running.service);
             Ok(Running { mounts, ..running })
         }
         Err(error) => {
@@ -241,6 +244,17 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             Err(error)
         }
     }
+}
+
+/// Starts the jobflows of `/system/startup`, once everything stands.
+fn run_startup(service: &Service) {
+    let service = service.clone();
+    tokio::task::spawn_blocking(move || {
+        let Some(engine) = &service.engine else { return };
+        if let Err(fault) = engine.run_startup(&first::owner("kompira serve")) {
+            tracing::error!(?fault, "the start-up jobflows could not be started");
+        }
+    });
 }
 
 fn mount_all(
@@ -278,6 +292,18 @@ impl Running {
     #[must_use]
     pub fn initial_password(&self) -> Option<&str> {
         self.initial_password.as_deref()
+    }
+
+    /// Makes a token for `root`; on a store that this start made also loads the examples below
+    /// `examples` and runs one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn first_steps(&self, examples: &Path) -> Result<First, Fault> {
+        let (service, examples) = (self.service.clone(), examples.to_owned());
+        let new = self.initial_password.is_some();
+        let steps = tokio::task::spawn_blocking(move || first::first(&service, &examples, new));
+        steps.await.map_err(Fault::internal)?
     }
 
     /// The service, for those who make further faces.

@@ -4,6 +4,7 @@
 //! 3 not permitted, 4 server unreachable; `run` exits as its process did
 //! (rule: operations/exit-codes).
 
+mod backup;
 mod check;
 mod client;
 mod completion;
@@ -82,6 +83,10 @@ enum Command {
     ExportDir(transfer::ExportDir),
     /// Read a tree of files as objects
     ImportDir(transfer::ImportDir),
+    /// Write the whole tree at one moment into an archive
+    Backup(backup::Backup),
+    /// Read a backup archive into a new data directory
+    Restore(backup::Restore),
     /// Check the store, and repair what follows from other parts of it
     Fsck(fsck::Fsck),
     /// Find what is wrong with jobflow sources
@@ -122,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Group(command) => with_runtime(command.main(&cli.globals)),
         Command::ExportDir(command) => with_runtime(command.main(&cli.globals)),
         Command::ImportDir(command) => with_runtime(command.main(&cli.globals)),
+        Command::Backup(command) => with_runtime(command.main(&cli.globals)),
+        Command::Restore(command) => with_runtime(command.main(&cli.globals)),
         Command::Fsck(command) => with_runtime(command.main(&cli.globals)),
         Command::Check(command) => command.main(),
         Command::Fmt(command) => command.main(),

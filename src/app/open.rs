@@ -10,7 +10,6 @@ use super::compiler::Jobflows;
 use super::{Mode, Start};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
-use crate::engine::vm::Builtins;
 use crate::engine::{Engine, Limits};
 use crate::remote::Manager;
 use crate::remote::local::{self, Local};
@@ -74,7 +73,7 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
             .collect(),
     });
     let runner = Manager::new(Arc::new(local), start.pool_size);
-    Engine::start(tree.clone(), Arc::new(Builtins::new()), Arc::new(runner), clock, Limits::default())
+    Engine::start(tree.clone(), Arc::new(crate::stdlib::builtins()), Arc::new(runner), clock, Limits::default())
 }
 
 /// The key of the directory; a new store gets a new one.

@@ -37,6 +37,8 @@ pub(super) enum Need {
     Tree,
     /// The engine, until the command ends: likewise, with processes.
     Full,
+    /// As [`Need::Tree`]; a data directory that does not exist is made.
+    New,
     /// A server that already runs.
     Running,
 }
@@ -64,11 +66,15 @@ impl Client {
                 }
                 Socket::Silent => {}
             }
-            if need == Need::Running || !place.data.exists() {
+            if need == Need::Running || (need != Need::New && !place.data.exists()) {
                 return Err(unreachable(&place.data));
             }
             let mode = if need == Need::Full { app::Mode::Full } else { app::Mode::Tree };
-            match app::start(app::Start::private(&place.data, mode)).await {
+            let start = app::Start {
+                create: need == Need::New,
+                ..app::Start::private(&place.data, mode)
+            };
+            match app::start(start).await {
                 Ok(running) => {
                     let socket = running.socket().to_owned();
                     return Self::at_socket(&socket, Some(running));

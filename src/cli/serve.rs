@@ -33,6 +33,9 @@ pub(super) struct Serve {
     /// Listen on other addresses than loopback although nothing is encrypted
     #[arg(long)]
     insecure_bind: bool,
+    /// On a new store load the objects below this directory and run one of them; show a token
+    #[arg(long, value_name = "DIR")]
+    welcome: Option<PathBuf>,
     /// Form of the lines in log files
     #[arg(long, value_name = "FORM", default_value = "line", value_parser = ["line", "json"])]
     log_format: String,
@@ -65,7 +68,11 @@ impl Serve {
             .thread_name("kompira-http")
             .build()
             .map_err(|error| Trouble::failed(format!("cannot start: {error}")))?;
-        runtime.block_on(serve(start, globals.quiet))
+        let welcome = match &self.welcome {
+            None => None,
+            Some(dir) => Some(std::fs::canonicalize(dir).map_err(|error| error_at(dir, error))?),
+        };
+        runtime.block_on(serve(start, welcome, globals.quiet))
     }
 
     fn overrides(&self) -> Vec<Override> {
@@ -137,10 +144,23 @@ impl Serve {
     }
 }
 
+/// Directory of this program, if a shell would not find it.
+fn hidden_program() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let dir = program.parent()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|part| part.join("kompira").exists());
+    (!found).then(|| dir.display().to_string())
+}
+
 /// A signal within this time of the first one is the same wish.
 const SECOND_SIGNAL: std::time::Duration = std::time::Duration::from_secs(1);
 
-async fn serve(start: Start, quiet: bool) -> Result<ExitCode, Trouble> {
+async fn serve(
+    start: Start,
+    welcome: Option<PathBuf>,
+    quiet: bool,
+) -> Result<ExitCode, Trouble> {
     let data = start.data.clone();
     let mounts: Vec<_> = start.mounts.iter().map(|path| path.display().to_string()).collect();
     // Before anything is started, so that a signal during the start is a clean stop, too.
@@ -148,7 +168,18 @@ async fn serve(start: Start, quiet: bool) -> Result<ExitCode, Trouble> {
     let running = app::start(start).await.map_err(|error| start_trouble(&data, error))?;
     let url = running.addresses().first().map_or_else(String::new, |at| format!("http://{at}"));
     tracing::info!(%url, data = %data.display(), "ready");
+    let first = match welcome {
+        None => None,
+        Some(dir) => Some(
+            running.first_steps(&dir).await.map_err(|fault| start_trouble(&data, fault.into()))?,
+        ),
+    };
     let notice = Notice {
+        token: first.as_ref().map(|first| first.token.clone()),
+        example: first.and_then(|first| first.example).map(|(path, console)| {
+            (path, talk::printable(&console))
+        }),
+        program: hidden_program(),
         url,
         data: data.display().to_string(),
         mounts,

@@ -1,5 +1,6 @@
 //! `/-/…`: what commands and operators need besides objects.
 
+mod backup;
 mod console;
 mod fsck;
 mod lines;
@@ -24,7 +25,8 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let taken = match parts.as_slice() {
         ["status"] | ["console", _] => GET,
-        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] | ["fsck"] => POST,
+        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] | ["fsck"]
+        | ["backup"] | ["restore"] => POST,
         _ => return Err(nothing()),
     };
     if let Some(options) = verbs(ask, taken)? {
@@ -44,6 +46,8 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
             // It may take minutes: it does not hold a place of the quick requests.
             ask.service.pool.wait(move || fsck::fsck(&asked, body)).await
         }
+        ["backup"] => backup::backup(ask).await,
+        ["restore"] => backup::restore(ask, ask.body(body).await?),
         ["export-dir"] => transfer::export(ask, ask.body(body).await?),
         ["import-dir"] => transfer::import(ask, ask.body(body).await?),
         _ => Err(nothing()),

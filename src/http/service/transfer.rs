@@ -48,7 +48,7 @@ impl Options {
         self.0.get(key).and_then(Json::as_str)
     }
 
-    fn texts(&self, key: &str) -> Vec<&str> {
+    pub(super) fn texts(&self, key: &str) -> Vec<&str> {
         let list = self.0.get(key).and_then(Json::as_array);
         list.into_iter().flatten().filter_map(Json::as_str).collect()
     }
