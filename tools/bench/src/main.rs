@@ -8,6 +8,7 @@ mod raw;
 mod report;
 mod statistics;
 mod store;
+mod vm;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,12 +27,22 @@ enum Part {
     Fs(fs::Arguments),
     /// Puts, reads, lists, searches and renames beside RocksDB alone.
     Store(store::Arguments),
+    /// Small programs in the virtual machine, beside `python3` running the same.
+    Vm(vm::Arguments),
+    /// Runs one program of `vm` and prints its console.
+    #[command(hide = true)]
+    VmRun {
+        /// Its name.
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         Part::Fs(arguments) => fs::run(&arguments),
         Part::Store(arguments) => store::run(&arguments),
+        Part::Vm(arguments) => vm::run(&arguments),
+        Part::VmRun { name } => vm::once(&name),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,167 @@
+//! The virtual machine beside `python3`: whole processes, start included, taking turns.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kompira::engine::vm::sandbox::{Node, Sandbox};
+use kompira::engine::vm::{Arguments as Given, Machine, Options, Pause};
+use kompira::lang::program::Program;
+
+use crate::statistics::{median, spread};
+
+type Outcome = Result<(), String>;
+
+/// Programs, each with those it calls.
+const PROGRAMS: [(&str, &[&str]); 5] =
+    [("empty", &[]), ("loop", &[]), ("fib", &["fib_of"]), ("str", &[]), ("dict", &[])];
+
+/// Memory of a program: the dictionary of a million keys needs some hundred megabytes.
+const MEMORY_MAX: usize = 2 << 30;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Programs to run (all)
+    names: Vec<String>,
+    /// Rounds; each runs every contestant once
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
+}
+
+fn compile(name: &str) -> Result<Arc<Program>, String> {
+    let source = std::fs::read_to_string(folder().join(format!("{name}.kf"))).map_err(text)?;
+    kompira::lang::compile(&source)
+        .program
+        .ok_or_else(|| format!("{name}.kf does not compile").into())
+}
+
+/// Runs one program in this process.
+pub(crate) fn once(name: &str) -> Outcome {
+    let (_, others) = PROGRAMS.iter().find(|(held, _)| *held == name).ok_or("no such program")?;
+    let mut world = Sandbox::new();
+    for name in others.iter().copied().chain([name]) {
+        world.add(&format!("/t/{name}"), Node::Jobflow(Some(compile(name)?), None));
+    }
+    let jobflow = world.jobflow(&format!("/t/{name}")).ok_or("it was just added")?;
+    let limits = Options { memory_max: MEMORY_MAX, ..Options::default() };
+    let builtins = Arc::new(builtins());
+    let mut machine =
+        Machine::start(jobflow, &Given::default(), builtins, &limits).map_err(text)?;
+    // Slices as the engine gives them.
+    loop {
+        match machine.run(10_000, &mut world) {
+            Pause::Budget => {}
+            Pause::Blocked(request) => {
+                return Err(format!("a program of this bench waits: {request:?}").into());
+            }
+            Pause::Ended(end) => {
+                print!("{}", world.console);
+                return if end.done { Ok(()) } else { Err("aborted".to_owned()) };
+            }
+        }
+    }
+}
+
+fn timed(mut command: Command) -> Result<(Duration, String), String> {
+    let start = Instant::now();
+    let output = command.output().map_err(text)?;
+    let time = start.elapsed();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    Ok((time, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Measures and prints a table.
+pub(crate) fn run(options: &Arguments) -> Outcome {
+    let own = std::env::current_exe().map_err(text)?;
+    println!("| program | ours, s | spread | python3, s | spread | python3 / ours |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (name, _) in PROGRAMS {
+        if !options.names.is_empty() && !options.names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            let mut command = Command::new(&own);
+            command.args(["vm-run", name]);
+            let (time, console) = timed(command)?;
+            ours.push(time.as_secs_f64());
+            let mut command = Command::new("python3");
+            command.arg(folder().join(format!("{name}.py")));
+            let (time, output) = timed(command)?;
+            theirs.push(time.as_secs_f64());
+            if console != output {
+                return Err(format!("{name}: {console:?} is not {output:?}").into());
+            }
+        }
+        let middle = |times: &[f64]| median(times).unwrap_or(f64::NAN);
+        let range = |times: &[f64]| spread(times).unwrap_or(f64::NAN);
+        // Within a round both met the same weather.
+        let ratios: Vec<f64> =
+            theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours).collect();
+        println!(
+            "| {name} | {:.3} | {:.0} % | {:.3} | {:.0} % | {:.2} |",
+            middle(&ours),
+            range(&ours),
+            middle(&theirs),
+            range(&theirs),
+            middle(&ratios)
+        );
+    }
+    Ok(())
+}
+
+/// The few built-ins these programs use.
+fn builtins() -> kompira::engine::vm::Builtins {
+    use kompira::engine::vm::builtin::{Default, Parameter};
+    use kompira::engine::vm::{Builtin, Raise, Type, Value};
+    let mut table = kompira::engine::vm::Builtins::new();
+    table
+        .function(Builtin {
+            name: "length",
+            parameters: &[Parameter { name: "obj", default: Default::Required }],
+            body: |context, args| {
+                Ok(Value::Int(context.heap.as_text(args[0]).map_or(0, |text| text.chars() as i64)))
+            },
+        })
+        .method(
+            Type::Array,
+            Builtin {
+                name: "add_item",
+                parameters: &[Parameter { name: "value", default: Default::Required }],
+                body: |context, args| {
+                    context.heap.push(args[0], args[1]);
+                    Ok(Value::Null)
+                },
+            },
+        )
+        .method(
+            Type::String,
+            Builtin {
+                name: "join",
+                parameters: &[Parameter { name: "list", default: Default::Required }],
+                body: |context, args| {
+                    let items = context
+                        .heap
+                        .as_array(args[1])
+                        .ok_or_else(|| Raise::argument("join", "list", args[1]))?;
+                    let mut out = String::new();
+                    for item in items {
+                        out.push_str(context.heap.as_str(*item).unwrap_or_default());
+                    }
+                    Ok(context.heap.str(out))
+                },
+            },
+        );
+    table
+}
