@@ -156,6 +156,11 @@ pub enum Op {
     Call { base: u16, function: u16, shape: u16 },
     /// Calls the value in register `base`: arguments behind it, result in `base`.
     CallValue { base: u16, shape: u16 },
+    /// Calls the method `name` of the value in register `base`: arguments behind it, result in `base`.
+    CallMethod { base: u16, shape: u16, name: u16 },
+    /// `[value.name: args]`: as [`Op::Execute`] with the value in `base`; the next word numbers the
+    /// control variables.
+    ExecuteMethod { base: u16, shape: u16, name: u16 },
     /// As a job: sets all three status variables from register `base`.
     Result { base: u16 },
     /// `[callee << input : args]`: callee in `base`, input in `base + 1`, then the arguments.

@@ -85,7 +85,7 @@ impl Heap {
                 let mut text = String::with_capacity(a.len() + b.len());
                 text.push_str(a);
                 text.push_str(b);
-                return Ok(self.str(text));
+                return Ok(self.string(text));
             }
             (Value::Bytes(_), Value::Bytes(_)) => {
                 let (a, b) = (
@@ -201,7 +201,7 @@ impl Heap {
         Ok(match value {
             Value::Str(_) => {
                 let text = self.as_str(value).unwrap_or_default().repeat(times);
-                self.str(text)
+                self.string(text)
             }
             Value::Bytes(_) => {
                 let bytes = self.as_bytes(value).unwrap_or_default().repeat(times);
@@ -326,7 +326,7 @@ impl Heap {
             }
         }
         out.push_str(rest);
-        Ok(self.str(out))
+        Ok(self.string(out))
     }
 
     fn blank(

@@ -9,6 +9,7 @@ use super::heap::Heap;
 use super::host::{Given, Host};
 use super::raise::Raise;
 use super::value::{Type, Value};
+use crate::lang::program::Shape;
 
 /// What a built-in works with.
 pub struct Context<'a> {
@@ -76,7 +77,8 @@ pub type Property = fn(&mut Context<'_>, Value) -> Result<Value, Raise>;
 pub struct Builtins {
     functions: Vec<Builtin>,
     by_name: HashMap<&'static str, usize>,
-    methods: HashMap<Type, HashMap<&'static str, Builtin>>,
+    methods: Vec<Builtin>,
+    methods_by_name: HashMap<Type, HashMap<&'static str, usize>>,
     properties: HashMap<Type, HashMap<&'static str, Property>>,
 }
 
@@ -96,7 +98,8 @@ impl Builtins {
 
     /// Adds a method of a type.
     pub fn method(&mut self, of: Type, builtin: Builtin) -> &mut Self {
-        self.methods.entry(of).or_default().insert(builtin.name, builtin);
+        self.methods_by_name.entry(of).or_default().insert(builtin.name, self.methods.len());
+        self.methods.push(builtin);
         self
     }
 
@@ -121,7 +124,19 @@ impl Builtins {
     /// A method of a type.
     #[must_use]
     pub fn find_method(&self, of: Type, name: &str) -> Option<&Builtin> {
-        self.methods.get(&of)?.get(name)
+        self.method_at(self.method_number(of, name)?)
+    }
+
+    /// The number of a method.
+    #[must_use]
+    pub fn method_number(&self, of: Type, name: &str) -> Option<usize> {
+        self.methods_by_name.get(&of)?.get(name).copied()
+    }
+
+    /// The method of that number.
+    #[must_use]
+    pub fn method_at(&self, number: usize) -> Option<&Builtin> {
+        self.methods.get(number)
     }
 
     /// A property of a type.
@@ -147,6 +162,16 @@ impl std::fmt::Debug for Builtins {
 }
 
 impl Builtin {
+    /// Whether positional arguments of that number are already in the order of the parameters.
+    pub(super) fn fits(&self, shape: &Shape) -> bool {
+        shape.is_plain()
+            && shape.positional as usize == self.parameters.len()
+            && !self
+                .parameters
+                .iter()
+                .any(|held| matches!(held.default, Default::Rest | Default::Names))
+    }
+
     /// Puts arguments in the order of the parameters.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use num_bigint::BigInt;
 use num_traits::{FromPrimitive as _, ToPrimitive as _};
 
-use super::heap::Heap;
+use super::heap::{Heap, Text};
 use super::raise::Raise;
 use super::value::Value;
 
@@ -21,7 +21,7 @@ impl Heap {
             Value::Bool(truth) => truth,
             Value::Int(number) => number != 0,
             Value::Float(number) => number != 0.0,
-            Value::Str(_) => self.as_str(value).is_some_and(|text| !text.is_empty()),
+            Value::Str(_) => self.as_text(value).is_some_and(|text| !text.is_empty()),
             Value::Bytes(_) => self.as_bytes(value).is_some_and(|bytes| !bytes.is_empty()),
             Value::Array(_) => self.as_array(value).is_some_and(|items| !items.is_empty()),
             Value::Dict(_) => self.as_dict(value).is_some_and(|dict| !dict.is_empty()),
@@ -68,7 +68,9 @@ impl Heap {
             (Value::Ref(kind, id), Value::Ref(other_kind, other)) => {
                 kind == other_kind && id == other
             }
-            (Value::Str(_), Value::Str(_)) => self.as_str(left) == self.as_str(right),
+            (Value::Str(_), Value::Str(_)) => {
+                self.as_text(left).map(Text::as_bytes) == self.as_text(right).map(Text::as_bytes)
+            }
             (Value::Bytes(_), Value::Bytes(_)) => self.as_bytes(left) == self.as_bytes(right),
             (Value::Pattern(_), Value::Pattern(_)) => {
                 self.as_pattern(left) == self.as_pattern(right)
@@ -157,7 +159,12 @@ impl Heap {
                 Value::Int(_) | Value::Float(_) | Value::Big(_),
                 Value::Int(_) | Value::Float(_) | Value::Big(_),
             ) => self.order_numbers(left, right),
-            (Value::Str(_), Value::Str(_)) => self.as_str(left).partial_cmp(&self.as_str(right)),
+            // UTF-8 sorts as code points do.
+            (Value::Str(_), Value::Str(_)) => {
+                let bytes = |value| self.as_text(value).map(Text::as_bytes);
+                bytes(left).partial_cmp(&bytes(right))
+            }
+
             (Value::Bytes(_), Value::Bytes(_)) => {
                 self.as_bytes(left).partial_cmp(&self.as_bytes(right))
             }

@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use super::heap::{Heap, Obj};
+use super::heap::{Heap, Obj, Text};
 use super::raise::Raise;
 use super::value::{Slot, Value};
 
@@ -14,8 +14,9 @@ use super::value::{Slot, Value};
 pub struct Dict {
     /// Entries in order. A removed one keeps its place as [`Value::Absent`] until the next rebuild.
     entries: Vec<Entry>,
-    /// Open addressing over `entries`; a power of two long, or empty while there are few entries.
-    table: Vec<u32>,
+    /// Open addressing over `entries`: part of the hash, so that other keys' entries need not be looked
+    /// at, and the entry. A power of two long, or empty while there are few entries.
+    table: Vec<(u32, u32)>,
     live: usize,
 }
 
@@ -58,7 +59,7 @@ impl Dict {
     }
 
     pub(super) fn cost(&self) -> usize {
-        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + self.table.capacity() * 4
+        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + self.table.capacity() * 8
     }
 
     fn find(&self, hash: u64, same: impl Fn(Value) -> bool) -> Option<usize> {
@@ -71,13 +72,15 @@ impl Dict {
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            let index = self.table[at];
+            let (held, index) = self.table[at];
             if index == VACANT {
                 return None;
             }
-            let entry = &self.entries[index as usize];
-            if entry.hash == hash && !entry.key.is_absent() && same(entry.key) {
-                return Some(index as usize);
+            if held == tag(hash) {
+                let entry = &self.entries[index as usize];
+                if entry.hash == hash && !entry.key.is_absent() && same(entry.key) {
+                    return Some(index as usize);
+                }
             }
             at = (at + 1) & mask;
         }
@@ -89,16 +92,16 @@ impl Dict {
             .expect("a dictionary of 2^32 keys is beyond every limit");
         self.entries.push(Entry { hash, key, value });
         self.live += 1;
-        // At most half full, so that runs stay short.
-        if self.entries.len() > SCANNED && self.entries.len() * 2 > self.table.len() {
+        // At most five eighths full, so that runs stay short.
+        if self.entries.len() > SCANNED && self.entries.len() * 8 > self.table.len() * 5 {
             self.rebuild();
         } else if !self.table.is_empty() {
             let mask = self.table.len() - 1;
             let mut at = hash as usize & mask;
-            while self.table[at] != VACANT {
+            while self.table[at].1 != VACANT {
                 at = (at + 1) & mask;
             }
-            self.table[at] = index;
+            self.table[at] = (tag(hash), index);
         }
     }
 
@@ -108,15 +111,15 @@ impl Dict {
         if self.entries.len() <= SCANNED {
             return;
         }
-        let size = (self.entries.len() * 4).next_power_of_two();
-        self.table.resize(size, VACANT);
+        let size = (self.entries.len() * 2).next_power_of_two();
+        self.table.resize(size, (0, VACANT));
         let mask = size - 1;
         for (index, entry) in self.entries.iter().enumerate() {
             let mut at = entry.hash as usize & mask;
-            while self.table[at] != VACANT {
+            while self.table[at].1 != VACANT {
                 at = (at + 1) & mask;
             }
-            self.table[at] = index as u32;
+            self.table[at] = (tag(entry.hash), index as u32);
         }
     }
 
@@ -131,6 +134,11 @@ impl Dict {
         }
         value
     }
+}
+
+/// The half of a hash that does not choose the place.
+const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -168,7 +176,7 @@ impl Heap {
         let seed = self.seed;
         Ok(match key {
             Value::Str(slot) => match self.object(slot) {
-                Obj::Str(text) => hash_bytes(seed, text.as_str().as_bytes()),
+                Obj::Str(text) => hash_bytes(seed, text.as_bytes()),
                 _ => 0,
             },
             Value::Int(number) => hash_word(seed, 1, number as u64),
@@ -233,7 +241,11 @@ impl Heap {
 
     fn same_key(&self, left: Value, right: Value) -> bool {
         match (left, right) {
-            (Value::Str(a), Value::Str(b)) => a == b || self.as_str(left) == self.as_str(right),
+            (Value::Str(a), Value::Str(b)) => {
+                a == b
+                    || self.as_text(left).map(Text::as_bytes)
+                        == self.as_text(right).map(Text::as_bytes)
+            }
             (Value::Int(a), Value::Int(b)) => a == b,
             // Keys hold no containers, so equality cannot fail.
             _ => self.equal(left, right).unwrap_or(false),
@@ -273,8 +285,10 @@ impl Heap {
     pub fn dict_get_str(&self, dict: Value, name: &str) -> Option<Value> {
         let (_, dict) = self.dict_of(dict)?;
         let hash = hash_bytes(self.seed, name.as_bytes());
-        dict.find(hash, |held| self.as_str(held) == Some(name))
-            .map(|index| dict.entries[index].value)
+        dict.find(hash, |held| {
+            self.as_text(held).is_some_and(|text| text.as_bytes() == name.as_bytes())
+        })
+        .map(|index| dict.entries[index].value)
     }
 
     /// Sets the value of `key`, which keeps its place if it is there.

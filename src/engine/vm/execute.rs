@@ -5,15 +5,15 @@ use std::sync::Arc;
 use kompira_schema::id::ObjectId;
 use kompira_schema::value::Value as Plain;
 
-use super::builtin::{Context, Default, missing, too_many, twice, unexpected};
+use super::builtin::{Context, missing, too_many, twice, unexpected};
 use super::heap::{Function, Receiver};
 use super::host::{Callable, Given, Host};
-use super::machine::{CALLS, Linked, Machine, State, link, linked};
+use super::machine::{CALLS, DEPTH_MAX, Frame, Linked, Machine, STACK_MAX, State, link, linked};
 use super::raise::Raise;
 use super::request::{Control, End, Pause, Request};
 use super::run::Flow;
 use super::unwind::Abend;
-use super::value::{Handle, RefKind, Value};
+use super::value::{Handle, RefKind, Type, Value};
 use crate::lang::program::{ControlJob, FIRST_PARAMETER, Shape};
 
 /// Bytes of a command, and of a script's arguments: what one argument of `execve` may be, less some room.
@@ -87,25 +87,65 @@ impl Machine {
         at: usize,
         shape: &Shape,
     ) -> Result<Value, Raise> {
-        let builtins = Arc::clone(&self.builtins);
-        let Some(builtin) = builtins.get(number) else {
+        let Some(builtin) = self.builtins.get(number).copied() else {
             return Err(Raise::new("undefined function"));
         };
-        let fits = shape.is_plain()
-            && shape.positional as usize == builtin.parameters.len()
-            && !builtin
-                .parameters
-                .iter()
-                .any(|held| matches!(held.default, Default::Rest | Default::Names));
-        if fits {
+        if builtin.fits(shape) {
             let args = self.stack.get(at..at + builtin.parameters.len()).unwrap_or_default();
-            let mut context = Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
+            let mut context =
+                Context { heap: &mut self.heap, host, jobflow, builtins: &self.builtins };
             return (builtin.body)(&mut context, args);
         }
         let given = self.given(host, at, shape, builtin.name)?;
         let args = builtin.bind(&mut self.heap, &given, None)?;
-        let mut context = Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
+        let mut context = Context { heap: &mut self.heap, host, jobflow, builtins: &self.builtins };
         (builtin.body)(&mut context, &args)
+    }
+
+    /// Calls a method of a value, not of an Object, if its arguments are given by position alone: the
+    /// receiver in register `at`, arguments behind it.
+    pub(super) fn call_method(
+        &mut self,
+        host: &mut dyn Host,
+        unit: &Linked,
+        name: u16,
+        at: usize,
+        shape: &Shape,
+    ) -> Result<Option<Value>, Raise> {
+        let receiver = self.stack.get(at).copied().unwrap_or_default();
+        let kind = receiver.kind();
+        let Some(cell) = unit.methods.get(name as usize) else { return Ok(None) };
+        let number = match cell.get() {
+            Some((held, number)) if held == kind => number as usize,
+            _ => {
+                let Some(name) = unit.program.names.get(name as usize) else { return Ok(None) };
+                let Some(number) = self.builtins.method_number(kind, name) else { return Ok(None) };
+                cell.set(u32::try_from(number).ok().map(|number| (kind, number)));
+                number
+            }
+        };
+        let Some(method) = self.builtins.method_at(number).copied() else { return Ok(None) };
+        if kind == Type::Object || !method.fits(shape) {
+            return Ok(None);
+        }
+        let args = self.stack.get(at..=at + method.parameters.len()).unwrap_or_default();
+        let mut context =
+            Context { heap: &mut self.heap, host, jobflow: unit.object, builtins: &self.builtins };
+        let value = (method.body)(&mut context, args)?;
+        Ok(Some(if value.is_absent() { Value::Null } else { value }))
+    }
+
+    /// The Function that the method `name` of the value in register `at` is.
+    pub(super) fn method_at(
+        &mut self,
+        host: &mut dyn Host,
+        unit: &Linked,
+        name: u16,
+        at: usize,
+    ) -> Result<Value, Raise> {
+        let receiver = self.stack.get(at).copied().unwrap_or_default();
+        let name = unit.program.names.get(name as usize).map_or("", |name| name);
+        self.method(host, unit.object, receiver, name)
     }
 
     /// Calls a Function with arguments from register `at` on.
@@ -212,16 +252,6 @@ impl Machine {
             .ok_or_else(|| Raise::new("damaged byte code"))?;
         match callee {
             Value::Ref(RefKind::Object, id) => {
-                let cell = unit.calls.get(id as usize % CALLS);
-                if let Some((epoch, object, number)) = cell.map(std::cell::Cell::get)
-                    && object == id
-                    && epoch == host.epoch()
-                    && shape.is_plain()
-                    && !shape.input
-                    && !last
-                {
-                    return self.call_known(programs, number, first + 2, shape.positional as usize);
-                }
                 let target = Handle { kind: RefKind::Object, id };
                 match host.callable(target)? {
                     Callable::Jobflow(jobflow) => {
@@ -325,23 +355,56 @@ impl Machine {
         }
     }
 
-    /// A call whose target was looked up before: arguments by position go straight to the parameters.
-    fn call_known(&mut self, programs: &[Linked], number: u32, at: usize, count: usize) -> Flowed {
-        let unit = linked(programs, number);
-        let parameters = &unit.program.parameters;
-        let name = || unit.path.rsplit('/').next().unwrap_or_default();
-        if count > parameters.len() {
-            return Err(too_many(name(), parameters.len()).into());
-        }
-        if let Some(parameter) =
-            parameters.get(count..).unwrap_or_default().iter().find(|held| !held.has_default)
-        {
-            return Err(missing(name(), &parameter.name).into());
-        }
+    /// A call whose target was looked up before and whose arguments are just the first parameters,
+    /// the rest having defaults; `false` if it is not that simple.
+    #[inline]
+    pub(super) fn enter_known(
+        &mut self,
+        programs: &[Linked],
+        number: u32,
+        at: usize,
+        shape: &Shape,
+    ) -> bool {
+        let Some(unit) = programs.get(number as usize) else { return false };
+        let count = shape.positional as usize;
         let base = self.stack.len();
-        self.push(programs, number)?;
-        self.stack.copy_within(at..at + count, base + FIRST_PARAMETER as usize);
-        Ok(Flow::Frame)
+        let registers = unit.program.registers.max(FIRST_PARAMETER) as usize;
+        if !shape.is_plain()
+            || shape.input
+            || count < unit.required
+            || count > unit.program.parameters.len()
+            || self.frames.len() >= DEPTH_MAX
+            || base + registers > STACK_MAX
+        {
+            return false;
+        }
+        self.stack.resize(base + registers, Value::Absent);
+        let (callers, callees) = self.stack.split_at_mut(base);
+        callees[0] = Value::Int(0);
+        callees[1] = self.empty;
+        callees[2] = self.empty;
+        let first = FIRST_PARAMETER as usize;
+        callees[first..first + count].copy_from_slice(&callers[at..at + count]);
+        let Ok(base) = u32::try_from(base) else { return false };
+        self.frames.push(Frame { program: number, ip: 0, base, locked: false });
+        true
+    }
+
+    /// Returns a value from a frame in which nothing is open; `false` if it is not that simple.
+    #[inline]
+    pub(super) fn leave_frame(&mut self, value: Value) -> bool {
+        let depth = self.frames.len();
+        let (Some(frame), true) = (self.frames.last(), depth > 1) else { return false };
+        if frame.locked
+            || !self.sessions.is_empty()
+            || self.tries.last().is_some_and(|held| held.frames as usize >= depth)
+        {
+            return false;
+        }
+        self.stack.truncate(frame.base as usize);
+        self.frames.pop();
+        self.set_status(Value::Int(0), value, self.empty);
+        true
     }
 
     fn call_jobflow(

@@ -17,42 +17,105 @@ use crate::lang::pattern::Pattern;
 
 /// Text with its length in code points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    text: Box<str>,
-    chars: usize,
+pub struct Text(Form);
+
+/// Bytes of text that fit into an object itself: most words and keys, without an allocation.
+const INLINE: usize = 28;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    Inline { bytes: u8, chars: u8, text: [u8; INLINE] },
+    Boxed { text: Box<str>, chars: usize },
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "inline text is short")]
+fn inline(text: &str) -> Option<Text> {
+    let mut held = [0; INLINE];
+    held.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    let chars = if text.is_ascii() { text.len() } else { text.chars().count() };
+    Some(Text(Form::Inline { bytes: text.len() as u8, chars: chars as u8, text: held }))
 }
 
 impl Text {
-    fn new(text: Box<str>) -> Self {
+    fn new(text: &str) -> Self {
+        inline(text).unwrap_or_else(|| Self::boxed(text.into()))
+    }
+
+    fn from_string(text: String) -> Self {
+        inline(&text).unwrap_or_else(|| Self::boxed(text.into()))
+    }
+
+    fn boxed(text: Box<str>) -> Self {
         let chars = if text.is_ascii() { text.len() } else { text.chars().count() };
-        Self { text, chars }
+        Self(Form::Boxed { text, chars })
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.0 {
+            Form::Inline { bytes, text, .. } => {
+                let text = text.get(..*bytes as usize).unwrap_or_default();
+                std::str::from_utf8(text).expect("what was copied from text is text")
+            }
+            Form::Boxed { text, .. } => text,
+        }
+    }
+
+    /// The text as UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Inline { bytes, text, .. } => text.get(..*bytes as usize).unwrap_or_default(),
+            Form::Boxed { text, .. } => text.as_bytes(),
+        }
     }
 
     /// Its length in code points.
     #[must_use]
     pub const fn chars(&self) -> usize {
-        self.chars
+        match &self.0 {
+            Form::Inline { chars, .. } => *chars as usize,
+            Form::Boxed { chars, .. } => *chars,
+        }
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match &self.0 {
+            Form::Inline { bytes, .. } => *bytes as usize,
+            Form::Boxed { text, .. } => text.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether a code point is a byte, so that positions need no counting.
     #[must_use]
     pub const fn is_ascii(&self) -> bool {
-        self.chars == self.text.len()
+        self.chars() == self.len()
     }
 
     /// The byte at which code point `position` starts; the length if there are fewer.
     #[must_use]
     pub fn byte_of(&self, position: usize) -> usize {
         if self.is_ascii() {
-            return position.min(self.text.len());
+            return position.min(self.len());
         }
-        self.text.char_indices().nth(position).map_or(self.text.len(), |(byte, _)| byte)
+        self.as_str().char_indices().nth(position).map_or(self.len(), |(byte, _)| byte)
+    }
+
+    /// Bytes it takes outside its object.
+    const fn outside(&self) -> usize {
+        match &self.0 {
+            Form::Inline { .. } => 0,
+            Form::Boxed { text, .. } => text.len(),
+        }
     }
 }
 
@@ -126,7 +189,7 @@ impl Obj {
         OBJECT_COST
             + match self {
                 Self::Free => 0,
-                Self::Str(text) => text.text.len(),
+                Self::Str(text) => text.outside(),
                 Self::Bytes(bytes) => bytes.len(),
                 Self::Big(number) => usize::try_from(number.bits() / 8).unwrap_or(usize::MAX / 4),
                 Self::Pattern(pattern) => pattern.cost(),
@@ -217,8 +280,13 @@ impl Heap {
     }
 
     /// A String.
-    pub fn str(&mut self, text: impl Into<Box<str>>) -> Value {
-        Value::Str(self.store(Obj::Str(Text::new(text.into()))))
+    pub fn str(&mut self, text: impl AsRef<str>) -> Value {
+        Value::Str(self.store(Obj::Str(Text::new(text.as_ref()))))
+    }
+
+    /// A String made of one that is no longer needed.
+    pub fn string(&mut self, text: String) -> Value {
+        Value::Str(self.store(Obj::Str(Text::from_string(text))))
     }
 
     /// A Binary.
@@ -522,5 +590,33 @@ impl Heap {
         self.collect_at = (live.saturating_mul(2))
             .clamp(COLLECT_LEAST, self.limit.max(COLLECT_LEAST))
             .max(live / 8 * 9);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_thirty_two_bytes() {
+        assert_eq!(size_of::<Obj>(), 32);
+    }
+
+    #[test]
+    fn text_reads_back_at_every_length_and_counts_code_points() {
+        let mut heap = Heap::new(1 << 20);
+        for count in 0..80 {
+            for unit in ["a", "\u{e9}", "\u{65e5}", "\u{1f600}"] {
+                let text = unit.repeat(count);
+                let value = heap.str(&text);
+                let held = heap.as_text(value).unwrap();
+                assert_eq!(
+                    (held.as_str(), held.chars(), held.len()),
+                    (text.as_str(), count, text.len())
+                );
+                assert_eq!(held.byte_of(count / 2), unit.len() * (count / 2));
+                assert_eq!(held.as_bytes(), text.as_bytes());
+            }
+        }
     }
 }

@@ -139,8 +139,13 @@ pub trait Host {
     ///
     /// # Errors
     /// Not allowed, or the file stands alone.
-    fn set_file(&mut self, heap: &mut Heap, file: Value, part: &str, value: Value)
-    -> Result<(), Raise>;
+    fn set_file(
+        &mut self,
+        heap: &mut Heap,
+        file: Value,
+        part: &str,
+        value: Value,
+    ) -> Result<(), Raise>;
 
     /// Reads the content of an attachment.
     ///

@@ -12,7 +12,7 @@ use super::heap::Heap;
 use super::host::{Given, Jobflow};
 use super::raise::Raise;
 use super::request::{Answer, End, Position, Request};
-use super::value::Value;
+use super::value::{Type, Value};
 use crate::lang::pattern::Pattern;
 use crate::lang::program::{CodeHash, Constant, FIRST_PARAMETER, Program};
 
@@ -44,15 +44,22 @@ pub struct Arguments {
 /// Frames a process may have (decision C-80).
 pub const DEPTH_MAX: usize = 1000;
 
+/// Registers all frames together may have that are entered without asking for memory.
+pub(super) const STACK_MAX: usize = 1 << 16;
+
 /// Byte code as one machine uses it: constants in its heap, answers it may keep.
 #[derive(Debug)]
 pub(super) struct Linked {
+    /// Parameters up to the last without a default.
+    pub(super) required: usize,
     pub(super) program: Arc<Program>,
     pub(super) constants: Vec<Value>,
     pub(super) object: ObjectId,
     pub(super) path: Arc<str>,
     /// For each name the number of the built-in function, once looked up.
     pub(super) functions: Vec<Cell<u32>>,
+    /// For each name the type whose method of that name was looked up, and the method's number.
+    pub(super) methods: Vec<Cell<Option<(Type, u32)>>>,
     /// For each constant that is a path: the host's epoch and answer.
     pub(super) paths: Vec<Cell<(u64, Value)>>,
     /// What calls of jobflows lead to: epoch, object, number of the linked program.
@@ -122,6 +129,8 @@ pub struct Machine {
     pub(super) lock: Option<(ObjectId, u32)>,
     pub(super) state: State,
     pub(super) empty: Value,
+    /// A buffer for templates.
+    pub(super) scratch: String,
 }
 
 /// Why a saved machine cannot be loaded.
@@ -166,6 +175,7 @@ impl Machine {
             lock: None,
             state: State::Ready,
             empty,
+            scratch: String::new(),
         }
     }
 
@@ -324,11 +334,16 @@ pub(super) fn link(programs: &mut Vec<Linked>, heap: &mut Heap, jobflow: &Jobflo
     let number = known.unwrap_or_else(|| {
         let program = Arc::clone(&jobflow.program);
         let constants = program.constants.iter().map(|constant| load(heap, constant)).collect();
+        let parameters = &program.parameters;
+        let required =
+            parameters.iter().rposition(|held| !held.has_default).map_or(0, |last| last + 1);
         programs.push(Linked {
+            required,
             constants,
             object: jobflow.object,
             path: Arc::clone(&jobflow.path),
             functions: program.names.iter().map(|_| Cell::new(UNKNOWN)).collect(),
+            methods: program.names.iter().map(|_| Cell::new(None)).collect(),
             paths: program.constants.iter().map(|_| Cell::new((0, Value::Absent))).collect(),
             calls: Default::default(),
             program,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::heap::Heap;
 use super::host::Host;
-use super::machine::{Linked, Machine, State, UNKNOWN, linked};
+use super::machine::{CALLS, Linked, Machine, State, UNKNOWN, linked};
 use super::raise::Raise;
 use super::request::Pause;
 use super::unwind::Abend;
@@ -25,6 +25,9 @@ pub(super) enum Flow {
 /// Steps left in this slice.
 #[derive(Debug)]
 pub(super) struct Budget(pub(super) u64);
+
+/// Bytes of a buffer for templates that is kept for the next.
+const SCRATCH_KEPT: usize = 4096;
 
 impl Machine {
     /// Runs at most `budget` steps; a step is a job or a round of a loop.
@@ -486,6 +489,43 @@ impl Machine {
                         let value = attempt!(self.call_value(host, unit.object, callee, at, shape));
                         set!(first, value);
                     }
+                    Op::CallMethod { base: first, shape, name } => {
+                        let shape = &unit.program.shapes[shape as usize];
+                        let at = base + first as usize;
+                        let done = attempt!(self.call_method(host, unit, name, at, shape));
+                        if let Some(value) = done {
+                            set!(first, value);
+                            continue;
+                        }
+                        let callee = attempt!(self.method_at(host, unit, name, at));
+                        let value =
+                            attempt!(self.call_value(host, unit.object, callee, at + 1, shape));
+                        set!(first, value);
+                    }
+                    Op::ExecuteMethod { base: first, shape, name } => {
+                        let plan = &unit.program.shapes[shape as usize];
+                        let at = base + first as usize;
+                        // The place of standard input, which is none, takes the receiver.
+                        if !plan.input {
+                            registers[first as usize + 1] = registers[first as usize];
+                            if let Some(value) =
+                                attempt!(self.call_method(host, unit, name, at + 1, plan))
+                            {
+                                set!(0, Value::Int(0));
+                                set!(1, value);
+                                set!(2, self.empty);
+                                boundary!();
+                                continue;
+                            }
+                        }
+                        let callee = attempt!(self.method_at(host, unit, name, at));
+                        set!(first, callee);
+                        let Op::Word(controls) = code[ip] else {
+                            unreachable!("the next word numbers the controls")
+                        };
+                        keep!();
+                        leave!(self.perform(programs, host, (first, shape, controls), base, false));
+                    }
                     Op::Result { base: first } => {
                         let value = registers[first as usize];
                         set!(0, Value::Int(0));
@@ -565,6 +605,10 @@ impl Machine {
                     }
                     Op::ReturnValue { value } => {
                         let value = get!(value);
+                        if budget.0 > 1 && !self.heap.crowded() && self.leave_frame(value) {
+                            budget.0 -= 1;
+                            continue 'frame;
+                        }
                         keep!();
                         let (status, error) = (Value::Int(0), self.empty);
                         leave!(self.return_with(programs, host, status, value, error));
@@ -624,6 +668,21 @@ impl Machine {
                     }
                     Op::Execute { base: first, shape, controls } => {
                         keep!();
+                        if let Value::Ref(super::value::RefKind::Object, id) =
+                            registers[first as usize]
+                            && budget.0 > 1
+                            && let (epoch, object, number) = unit.calls[id as usize % CALLS].get()
+                            && object == id
+                            && epoch == host.epoch()
+                            && !self.heap.crowded()
+                        {
+                            let at = base + first as usize + 2;
+                            let shape = &unit.program.shapes[shape as usize];
+                            if self.enter_known(programs, number, at, shape) {
+                                budget.0 -= 1;
+                                continue 'frame;
+                            }
+                        }
                         leave!(self.perform(programs, host, (first, shape, controls), base, false));
                     }
                     Op::ExecuteLast { base: first, shape, controls } => {
@@ -652,7 +711,24 @@ impl Machine {
 
     /// The text of a template.
     fn fill(&mut self, host: &mut dyn Host, base: usize, parts: &[Part]) -> Result<Value, Raise> {
-        let mut out = String::new();
+        let mut out = std::mem::take(&mut self.scratch);
+        out.clear();
+        let filled = self.fill_into(host, base, parts, &mut out);
+        let value = self.heap.str(&out);
+        // One long text is no reason to hold its memory.
+        if out.capacity() <= SCRATCH_KEPT {
+            self.scratch = out;
+        }
+        filled.map(|()| value)
+    }
+
+    fn fill_into(
+        &mut self,
+        host: &mut dyn Host,
+        base: usize,
+        parts: &[Part],
+        out: &mut String,
+    ) -> Result<(), Raise> {
         for part in parts {
             let value = match part {
                 Part::Text(text) => {
@@ -671,9 +747,9 @@ impl Machine {
                 Part::Debug => self.debug,
                 Part::Env => self.env(host),
             };
-            self.heap.append_text(host, &mut out, value)?;
+            self.heap.append_text(host, out, value)?;
         }
-        Ok(self.heap.str(out))
+        Ok(())
     }
 
     fn env(&mut self, host: &mut dyn Host) -> Value {

@@ -150,7 +150,18 @@ impl Heap {
 }
 
 fn push_int(out: &mut String, number: i64) {
-    let _ = write!(out, "{number}");
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    while rest > 0 || at == digits.len() {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.extend(digits[at..].iter().copied().map(char::from));
 }
 
 const KEYWORDS: [&str; 21] = [

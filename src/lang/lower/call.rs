@@ -59,9 +59,15 @@ impl Lower<'_> {
             base
         } else {
             let base = self.reserve(1)?;
-            self.callee(callee, base)?;
+            let method = self.receiver(callee, base)?;
+            if method.is_none() {
+                self.callee(callee, base)?;
+            }
             let shape = self.arguments(args, false)?;
-            self.emit(Op::CallValue { base, shape });
+            self.emit(match method {
+                Some(name) => Op::CallMethod { base, shape, name },
+                None => Op::CallValue { base, shape },
+            });
             base
         };
         self.next = mark;
@@ -79,6 +85,18 @@ impl Lower<'_> {
             self.reserve(more)?;
         }
         Ok(())
+    }
+
+    /// If a method is to be called, evaluates whose: the method's name.
+    pub(super) fn receiver(&mut self, callee: &Expr, into: u16) -> Lowered<Option<u16>> {
+        match &callee.kind {
+            ExprKind::Paren(inner) => self.receiver(inner, into),
+            ExprKind::Attribute(of, name) => {
+                self.into(of, into)?;
+                self.name(&name.name).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Evaluates what is to be called: behind a dot, methods come before keys.

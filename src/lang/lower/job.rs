@@ -162,12 +162,20 @@ impl Lower<'_> {
 
     fn execute(&mut self, execute: &Execute, last: bool) -> Lowered<Outcome> {
         let base = self.reserve(2)?;
-        self.callee(&execute.callee, base)?;
+        let method = if last { None } else { self.receiver(&execute.callee, base)? };
+        if method.is_none() {
+            self.callee(&execute.callee, base)?;
+        }
         if let Some(input) = &execute.input {
             self.into(input, base + 1)?;
         }
         let shape = self.arguments(&execute.args, execute.input.is_some())?;
         let controls = self.control_set()?;
+        if let Some(name) = method {
+            self.emit(Op::ExecuteMethod { base, shape, name });
+            self.emit(Op::Word(controls));
+            return Ok(Outcome::Any);
+        }
         self.emit(if last {
             Op::ExecuteLast { base, shape, controls }
         } else {
