@@ -1,7 +1,6 @@
 //! The virtual machine against the rules of the language: each file of `lang/run` is a program, the
 //! console it must leave and how it must end.
 
-mod builtins;
 mod drive;
 mod limits;
 
@@ -46,7 +45,7 @@ struct Record {
 }
 
 fn shared() -> Arc<Builtins> {
-    static TABLE: LazyLock<Arc<Builtins>> = LazyLock::new(|| Arc::new(builtins::table()));
+    static TABLE: LazyLock<Arc<Builtins>> = LazyLock::new(|| Arc::new(kompira::stdlib::builtins()));
     Arc::clone(&TABLE)
 }
 
@@ -117,14 +116,9 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-/// Examples whose functions and methods [`builtins`] does not have: they run where the product's do.
-fn needs_more(example: &Example) -> bool {
-    ["dates", "string-methods", "json"].iter().any(|rule| example.rule.ends_with(rule))
-}
-
 fn check(style: Style) {
     let mut wrong = Vec::new();
-    for example in examples().iter().filter(|example| !needs_more(example)) {
+    for example in &examples() {
         let mut world = world(example);
         let machine = start(&world, &Arguments::default());
         let end = drive::run(&mut world, machine, style);

@@ -14,7 +14,8 @@ struct Kept {
 
 const OLD: &str = "print('old')\n";
 const NEW: &str = "print('new and longer')\n";
-const RECORD: &str = "type_object: /system/types/Jobflow\ndescription: mine\nfields:\n  multiplicity: 3\n";
+const RECORD: &str =
+    "type_object: /system/types/Jobflow\ndescription: mine\nfields:\n  multiplicity: 3\n";
 
 impl Kept {
     fn new() -> Self {
@@ -306,7 +307,11 @@ fn directories_are_renamed_and_replaced_when_empty() {
     mount.mkdir("/d/one").unwrap();
     assert_eq!(errno(mount.rename("/d/one", "/d/two")), 39, "not empty");
     assert_eq!(errno(mount.rename("/d/two", "/d/two/y")), 22, "into itself");
-    assert_eq!(errno(mount.rename("/d/two", "/d/two.bak")), 18, "objects and scratch are two worlds");
+    assert_eq!(
+        errno(mount.rename("/d/two", "/d/two.bak")),
+        18,
+        "objects and scratch are two worlds"
+    );
     mount.write("/d/f.txt", "f").unwrap();
     assert_eq!(errno(mount.rename("/d/two", "/d/f.txt")), 20);
     assert_eq!(errno(mount.rename("/d/f.txt", "/d/two")), 21);

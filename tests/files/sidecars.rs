@@ -30,8 +30,15 @@ fn what_you_write_is_what_you_see() {
     assert_eq!(
         mount.list("/d/sub"),
         [
-            "README.md", "check.sh", "data.csv", "env.env", "flow.jobflow", "photo.png", "plain",
-            "script", "tool.py"
+            "README.md",
+            "check.sh",
+            "data.csv",
+            "env.env",
+            "flow.jobflow",
+            "photo.png",
+            "plain",
+            "script",
+            "tool.py"
         ],
         "no sidecars"
     );
@@ -43,7 +50,12 @@ fn writing_a_sidecar_ends_bareness_and_unlinking_it_restores_it() {
     let mount = Mount::new();
     mount.write("/d/page.md", "# x\n").unwrap();
     assert!(!mount.exists("/d/.page"));
-    mount.write("/d/.page", "type_object: /system/types/Wiki\ndescription: d\nfields:\n  style: Creole\n").unwrap();
+    mount
+        .write(
+            "/d/.page",
+            "type_object: /system/types/Wiki\ndescription: d\nfields:\n  style: Creole\n",
+        )
+        .unwrap();
     assert_eq!(mount.list("/d"), [".page", "page.md"]);
     let text = mount.read("/d/.page").unwrap();
     assert!(text.contains("style: Creole") && text.contains("description: d"), "{text}");
@@ -164,7 +176,12 @@ fn a_broken_new_record_is_no_object() {
 #[test]
 fn a_table_says_what_its_files_are() {
     let mount = Mount::new();
-    mount.write("/d/.hosts", "type_object: /system/types/Table\nfields:\n  typeObject: /system/types/NodeInfo\n").unwrap();
+    mount
+        .write(
+            "/d/.hosts",
+            "type_object: /system/types/Table\nfields:\n  typeObject: /system/types/NodeInfo\n",
+        )
+        .unwrap();
     mount.mkdir("/d/hosts").unwrap();
     mount.write("/d/hosts/web01", "fields:\n  hostname: web01.example.net\n").unwrap();
     assert_eq!(mount.type_of("/d/hosts/web01"), "NodeInfo");
@@ -187,7 +204,10 @@ fn attachments_are_files_of_the_companion_directory() {
     // rsync: a temporary beside it, renamed over it.
     mount.fill("/d/.badge.files/attached1/.badge.svg.Ab12Cd", EXCLUSIVE, b"<svg></svg>").unwrap();
     mount
-        .rename("/d/.badge.files/attached1/.badge.svg.Ab12Cd", "/d/.badge.files/attached1/badge.svg")
+        .rename(
+            "/d/.badge.files/attached1/.badge.svg.Ab12Cd",
+            "/d/.badge.files/attached1/badge.svg",
+        )
         .unwrap();
     assert_eq!(mount.read("/d/.badge.files/attached1/badge.svg").unwrap(), "<svg></svg>");
     mount.unlink("/d/.badge.files/attached1/badge.svg").unwrap();
@@ -206,7 +226,10 @@ fn a_companion_directory_may_come_before_its_object() {
     mount.write("/d/badge", "type_object: /system/types/AttachedFile\nfields: {}\n").unwrap();
     assert_eq!(mount.list("/d"), [".badge.files", "badge"]);
     assert_eq!(mount.read("/d/.badge.files/attached2/a.txt").unwrap(), "attached");
-    assert_eq!(mount.tree.view().entry(mount.object("/d/badge").unwrap().2.id()).unwrap().unwrap().name, "badge");
+    assert_eq!(
+        mount.tree.view().entry(mount.object("/d/badge").unwrap().2.id()).unwrap().unwrap().name,
+        "badge"
+    );
 }
 
 // rule: files/bare

@@ -9,14 +9,25 @@ use crate::support::Server;
 fn an_object_has_the_documented_form() {
     let server = Server::start();
     let client = server.client();
-    let made = client.create("/root", "motd", "Text", json!({"text": "maintenance\n", "ext": "txt"}));
+    let made =
+        client.create("/root", "motd", "Text", json!({"text": "maintenance\n", "ext": "txt"}));
     let keys: Vec<_> = made.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys,
         [
-            "id", "abspath", "owner", "fields", "extra_properties", "user_permissions",
-            "group_permissions", "display_name", "description", "created", "updated",
-            "type_object", "parent_object"
+            "id",
+            "abspath",
+            "owner",
+            "fields",
+            "extra_properties",
+            "user_permissions",
+            "group_permissions",
+            "display_name",
+            "description",
+            "created",
+            "updated",
+            "type_object",
+            "parent_object"
         ]
     );
     assert_eq!(made["abspath"], "/root/motd");
@@ -59,7 +70,10 @@ fn creating_answers_201_and_where_it_is() {
     let world = json!({"name": "世界", "type_object": "/system/types/Text", "fields": {"contentType": false}});
     let made = client.post("/root/site", &world).expect(201);
     assert_eq!(made.header("location"), Some("/root/site/%E4%B8%96%E7%95%8C"));
-    assert_eq!(client.get("/root/site/%E4%B8%96%E7%95%8C").expect(200).json()["abspath"], "/root/site/世界");
+    assert_eq!(
+        client.get("/root/site/%E4%B8%96%E7%95%8C").expect(200).json()["abspath"],
+        "/root/site/世界"
+    );
 }
 
 // rule: http/create
@@ -81,7 +95,10 @@ fn a_bad_new_object_is_refused_by_field() {
         (json!({"name": "a", "type_object": text, "owner": "nobody"}), "owner"),
         (json!({"name": "a", "type_object": text, "fields": {"nosuch": 1}}), "nosuch"),
         (json!({"name": "a", "type_object": text, "fields": []}), "fields"),
-        (json!({"name": "a", "type_object": text, "group_permissions": {"x": {}}}), "group_permissions"),
+        (
+            json!({"name": "a", "type_object": text, "group_permissions": {"x": {}}}),
+            "group_permissions",
+        ),
         (json!([]), "non_field_errors"),
     ] {
         let reply = client.post("/root", &body).expect(400);
@@ -97,7 +114,8 @@ fn patch_merges_and_put_replaces() {
     let server = Server::start();
     let client = server.client();
     let made = client.create("/root", "note", "Text", json!({"text": "one", "ext": "txt"}));
-    let patched = client.patch("/root/note", &json!({"fields": {"text": "two"}})).expect(200).json();
+    let patched =
+        client.patch("/root/note", &json!({"fields": {"text": "two"}})).expect(200).json();
     assert_eq!(patched["fields"]["text"], "two");
     assert_eq!(patched["fields"]["ext"], "txt");
     assert_eq!(patched["id"], made["id"]);
@@ -170,7 +188,8 @@ fn lists_are_paged_with_links_and_selected_attributes() {
     assert_eq!(page["results"].as_array().unwrap().len(), 25);
     assert_eq!(page["next"], format!("{}/root/d.children?page=2", server.url()));
     assert_eq!(page["previous"], json!(null));
-    let page = client.get("/root/d.children?attrs=abspath&page=last&page_size=30").expect(200).json();
+    let page =
+        client.get("/root/d.children?attrs=abspath&page=last&page_size=30").expect(200).json();
     assert_eq!(page["results"], json!([{"abspath": "/root/d/t60"}]));
     assert_eq!(page["next"], json!(null));
     assert_eq!(
@@ -197,13 +216,19 @@ fn what_is_no_container_has_no_children_and_descendants_come_depth_first() {
     let empty = client.get("/root/d/f.children").expect(200).json();
     assert_eq!(empty, json!({"count": 0, "next": null, "previous": null, "results": []}));
     let all = client.get("/root/d.descendant?attrs=abspath").expect(200).json();
-    let paths: Vec<_> =
-        all["results"].as_array().unwrap().iter().map(|row| row["abspath"].as_str().unwrap()).collect();
-    assert_eq!(paths, ["/root/d/e", "/root/d/e/t", "/root/d/f"]);
-    assert!(client.get("/.children?attrs=abspath").json()["results"]
+    let paths: Vec<_> = all["results"]
         .as_array()
         .unwrap()
-        .contains(&json!({"abspath": "/system"})));
+        .iter()
+        .map(|row| row["abspath"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["/root/d/e", "/root/d/e/t", "/root/d/f"]);
+    assert!(
+        client.get("/.children?attrs=abspath").json()["results"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"abspath": "/system"}))
+    );
 }
 
 // rule: http/verbs

@@ -10,9 +10,24 @@ fn nothing_leads_outside_the_tree() {
     let server = Server::start();
     let client = server.client();
     for path in [
-        "/../etc/passwd", "/%2e%2e/etc/passwd", "/%252e%252e/", "/..%2f..%2fetc", "/root/..",
-        "/root/%2e%2e/system", "//etc//passwd", "/root%00", "/root%2fx", "/c:%5cwindows", "/~root",
-        "/-", "/-/", "/-/../root", "/-/nosuch", "/.git", "/.kompira", "/root/.children",
+        "/../etc/passwd",
+        "/%2e%2e/etc/passwd",
+        "/%252e%252e/",
+        "/..%2f..%2fetc",
+        "/root/..",
+        "/root/%2e%2e/system",
+        "//etc//passwd",
+        "/root%00",
+        "/root%2fx",
+        "/c:%5cwindows",
+        "/~root",
+        "/-",
+        "/-/",
+        "/-/../root",
+        "/-/nosuch",
+        "/.git",
+        "/.kompira",
+        "/root/.children",
     ] {
         assert_eq!(client.get(path).status, 404, "{path}");
     }
@@ -31,7 +46,10 @@ fn without_a_valid_token_nobody_learns_anything() {
     let stranger = server.stranger();
     for path in ["/", "/root", "/nowhere", "/process", "/-/status", "/%ff"] {
         let reply = stranger.get(path).expect(401);
-        assert_eq!(reply.json(), json!({"detail": "Authentication credentials were not provided."}));
+        assert_eq!(
+            reply.json(),
+            json!({"detail": "Authentication credentials were not provided."})
+        );
         assert_eq!(reply.header("www-authenticate"), Some("Token"));
     }
     for bad in ["Token nonsense", "Token ", "Bearer x", "nonsense", "Token é"] {
@@ -82,7 +100,9 @@ fn the_form_of_an_answer_is_negotiated() {
 fn bodies_are_json_and_read_leniently() {
     let server = Server::start();
     let client = server.client();
-    let post = |kind: &str, body: &str| client.send("POST", "/root", &[("Content-Type", kind)], body.as_bytes());
+    let post = |kind: &str, body: &str| {
+        client.send("POST", "/root", &[("Content-Type", kind)], body.as_bytes())
+    };
     post("text/plain", "{}").expect(415);
     post("application/x-www-form-urlencoded", "name=x").expect(415);
     post("application/json", "{").expect(400);

@@ -21,7 +21,8 @@ fn a_jobflow_is_executed_and_its_process_read() {
     let server = Server::start();
     let client = server.client();
     jobflow(&client, "hello", "|who = 'world'|\nprint('hello ' + who)\n");
-    let started = client.post("/root/hello.execute", &json!({"parameters": {"who": "世界"}})).expect(200);
+    let started =
+        client.post("/root/hello.execute", &json!({"parameters": {"who": "世界"}})).expect(200);
     let process = started.json().as_str().unwrap().to_owned();
     assert!(process.starts_with("/process/id_"));
     assert_eq!(started.header("location"), Some(process.as_str()));
@@ -30,9 +31,27 @@ fn a_jobflow_is_executed_and_its_process_read() {
     assert_eq!(
         keys,
         [
-            "id", "abspath", "user", "elapsed_time", "started_time", "finished_time", "status",
-            "exit_status", "result", "error", "suspended", "lineno", "console", "job", "schedule",
-            "parent", "current_job", "invoker", "step_mode", "checkpoint_mode", "monitoring_mode"
+            "id",
+            "abspath",
+            "user",
+            "elapsed_time",
+            "started_time",
+            "finished_time",
+            "status",
+            "exit_status",
+            "result",
+            "error",
+            "suspended",
+            "lineno",
+            "console",
+            "job",
+            "schedule",
+            "parent",
+            "current_job",
+            "invoker",
+            "step_mode",
+            "checkpoint_mode",
+            "monitoring_mode"
         ]
     );
     assert_eq!(end["status"], "DONE", "{end}");
@@ -86,7 +105,10 @@ fn a_process_is_waited_for_and_terminated() {
     assert_eq!(timeout.json(), json!({"detail": "Request timed out."}));
     client.post(&format!("{process}.wait"), &json!({"timeout": -1})).expect(400);
     client.delete(&process).expect(409);
-    assert_eq!(client.post(&format!("{process}.terminate"), &json!({})).expect(200).json(), json!(true));
+    assert_eq!(
+        client.post(&format!("{process}.terminate"), &json!({})).expect(200).json(),
+        json!(true)
+    );
     let end = ended(&client, &process);
     assert_eq!(end["status"], "ABORTED");
     assert_eq!(end["console"], "in\n");

@@ -69,7 +69,8 @@ impl Client {
     /// Sends one request with exactly this path and these headers, besides `Host`, `Accept`,
     /// `Authorization` and `Content-Length`.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         let given = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
         if !given("accept") {
             head.push_str("Accept: application/json\r\n");
@@ -115,7 +116,8 @@ impl Reply {
             .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
             .collect();
         let rest = &bytes[end + 4..];
-        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let chunked =
+            headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let body = if chunked { unchunked(rest) } else { rest.to_vec() };
         Self { status, headers, body }
     }

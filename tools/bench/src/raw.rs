@@ -149,8 +149,7 @@ impl Raw {
     /// How many of `keys` have a value.
     pub(crate) fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<usize, String> {
         let options = ReadOptions::default();
-        let found =
-            self.db.batched_multi_get_cf_opt(self.family(family)?, keys, true, &options);
+        let found = self.db.batched_multi_get_cf_opt(self.family(family)?, keys, true, &options);
         let mut count = 0;
         for value in found {
             count += usize::from(value.map_err(|error| error.to_string())?.is_some());

@@ -5,8 +5,8 @@ mod world;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kompira::store::kv::Family;
 use kompira::store::keys;
+use kompira::store::kv::Family;
 
 use crate::raw::{Raw, bytes, written};
 use crate::statistics::{median, spread};
@@ -86,14 +86,10 @@ fn in_threads(
         let running: Vec<_> = (0..threads)
             .map(|thread| {
                 let work = &work;
-                scope.spawn(move || {
-                    (thread * each..(thread + 1) * each).try_for_each(work)
-                })
+                scope.spawn(move || (thread * each..(thread + 1) * each).try_for_each(work))
             })
             .collect();
-        running
-            .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+        running.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })?;
     Ok(rate(threads * each, start.elapsed()))
 }

@@ -53,7 +53,7 @@ pub(crate) fn once(name: &str) -> Outcome {
     }
     let jobflow = world.jobflow(&format!("/t/{name}")).ok_or("it was just added")?;
     let limits = Options { memory_max: MEMORY_MAX, ..Options::default() };
-    let builtins = Arc::new(builtins());
+    let builtins = Arc::new(kompira::stdlib::builtins());
     let mut machine =
         Machine::start(jobflow, &Given::default(), builtins, &limits).map_err(text)?;
     // Slices as the engine gives them.
@@ -119,49 +119,4 @@ pub(crate) fn run(options: &Arguments) -> Outcome {
         );
     }
     Ok(())
-}
-
-/// The few built-ins these programs use.
-fn builtins() -> kompira::engine::vm::Builtins {
-    use kompira::engine::vm::builtin::{Default, Parameter};
-    use kompira::engine::vm::{Builtin, Raise, Type, Value};
-    let mut table = kompira::engine::vm::Builtins::new();
-    table
-        .function(Builtin {
-            name: "length",
-            parameters: &[Parameter { name: "obj", default: Default::Required }],
-            body: |context, args| {
-                Ok(Value::Int(context.heap.as_text(args[0]).map_or(0, |text| text.chars() as i64)))
-            },
-        })
-        .method(
-            Type::Array,
-            Builtin {
-                name: "add_item",
-                parameters: &[Parameter { name: "value", default: Default::Required }],
-                body: |context, args| {
-                    context.heap.push(args[0], args[1]);
-                    Ok(Value::Null)
-                },
-            },
-        )
-        .method(
-            Type::String,
-            Builtin {
-                name: "join",
-                parameters: &[Parameter { name: "list", default: Default::Required }],
-                body: |context, args| {
-                    let items = context
-                        .heap
-                        .as_array(args[1])
-                        .ok_or_else(|| Raise::argument("join", "list", args[1]))?;
-                    let mut out = String::new();
-                    for item in items {
-                        out.push_str(context.heap.as_str(*item).unwrap_or_default());
-                    }
-                    Ok(context.heap.str(out))
-                },
-            },
-        );
-    table
 }

@@ -126,13 +126,7 @@ impl World {
     }
 
     /// `reads` paths below a filled directory, in an order that `seed` decides.
-    pub(super) fn paths(
-        &self,
-        folder: &str,
-        count: u64,
-        reads: u64,
-        seed: u64,
-    ) -> Vec<ObjectPath> {
+    pub(super) fn paths(&self, folder: &str, count: u64, reads: u64, seed: u64) -> Vec<ObjectPath> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         (0..reads)
             .filter_map(|_| {
@@ -172,8 +166,7 @@ impl World {
         let view = self.tree.view();
         let (mut after, mut found): (Option<String>, u64) = (None, 0);
         loop {
-            let entries =
-                view.children(&self.who, folder, after.as_deref(), page).map_err(told)?;
+            let entries = view.children(&self.who, folder, after.as_deref(), page).map_err(told)?;
             let Some(last) = entries.last() else { return Ok(found) };
             after = Some(last.name.clone());
             let listed = view.with_heads(entries).map_err(told)?;
