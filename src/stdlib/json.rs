@@ -83,7 +83,7 @@ impl Writer {
                 let text = ctx
                     .heap
                     .as_datetime(value)
-                    .map(|at| super::date::iso_with_offset(at))
+                    .map(super::date::iso_with_offset)
                     .unwrap_or_default();
                 self.quote(&text);
             }

@@ -75,7 +75,7 @@ fn grouped(digits: &str, every: usize, mark: char) -> String {
     let count = digits.len();
     let mut out = String::with_capacity(grouped_length(count, every));
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (count - index) % every == 0 {
+        if index > 0 && (count - index).is_multiple_of(every) {
             out.push(mark);
         }
         out.push(digit);
