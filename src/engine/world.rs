@@ -5,7 +5,6 @@ mod events;
 mod file;
 mod method;
 mod query;
-mod render;
 mod special;
 
 use std::sync::Arc;

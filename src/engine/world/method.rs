@@ -118,7 +118,10 @@ impl World<'_> {
             "find" => return self.find_query(heap, id, given),
             "render" => {
                 Bound::new(given, name, &[], 0)?;
-                let text = self.render_text(id)?;
+                let text = self
+                    .txn
+                    .render(&self.who, id, None)
+                    .map_err(|fault| self.raise(&fault, &path))?;
                 return Ok(heap.str(text));
             }
             "send" => {
@@ -132,6 +135,19 @@ impl World<'_> {
                 let index = index(bound.get(0))?;
                 let (_, message) = self.pop(id, index)?;
                 return Ok(heap.import(&message));
+            }
+            "peek_message" => {
+                let bound = Bound::new(given, name, &["index"], 0)?;
+                let index = index(bound.get(0))?;
+                let (id, message) = self.txn.queue_peek(&self.who, id, index).map_err(|fault| {
+                    match fault.kind() {
+                        Kind::NoMessage => Raise::new(format!("no such message: {index}")),
+                        _ => self.raise(&fault, &path),
+                    }
+                })?;
+                let number = Value::Int(i64::try_from(id).unwrap_or(i64::MAX));
+                let message = heap.import(&message);
+                return Ok(heap.array(vec![number, message]));
             }
             "delete_message" => {
                 let mut ids = Vec::new();

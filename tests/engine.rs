@@ -1,0 +1,149 @@
+//! Jobflows on a real server, with real commands, killed and started again.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Options, Server};
+
+fn jobflow(server: &Server, name: &str, source: &str) {
+    server.client().create("/root", name, "Jobflow", json!({ "source": source }));
+}
+
+fn execute(server: &Server, name: &str, body: &Value) -> String {
+    let reply = server.client().post(&format!("/root/{name}.execute"), body);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json().as_str().unwrap().to_owned()
+}
+
+fn ended(server: &Server, process: &str) -> Value {
+    let reply = server.client().post(&format!("{process}.wait"), &json!({"timeout": 60}));
+    assert_eq!(reply.status, 200, "{process}: {}", reply.text());
+    reply.json()
+}
+
+fn state(server: &Server, process: &str) -> Value {
+    server.client().get(process).expect(200).json()
+}
+
+// rule: operations/execute
+#[test]
+fn hello_runs_a_real_command_and_answers_over_http() {
+    let server = Server::start();
+    jobflow(
+        &server,
+        "hello",
+        "|who = 'nobody'|\n{ for i in 2 | [\"echo $i; echo err >&2\"] -> print($RESULT, $ERROR) }\n-> { if who | print(\"hello $who\") }\n-> [__dir__ = '/usr', __timeout__ = 10] -> ['pwd' << '']\n-> return($RESULT)",
+    );
+    let process = execute(&server, "hello", &json!({"parameters": {"who": "世界"}}));
+    let info = ended(&server, &process);
+    assert_eq!(info["status"], "DONE", "{info}");
+    assert_eq!(info["result"], "/usr");
+    let console = info["console"].as_str().unwrap();
+    assert!(console.ends_with("hello 世界\n/usr\n"), "{console}");
+    assert!(console.contains("1 err\n"), "{console}");
+}
+
+// rule: operations/control-variables
+#[test]
+fn a_command_over_its_time_is_lost_and_a_terminated_one_is_gone() {
+    let server = Server::start();
+    jobflow(&server, "late", "[__timeout__ = 1] -> ['sleep 300'] ->> return([$STATUS, $ERROR])");
+    let info = ended(&server, &execute(&server, "late", &json!({})));
+    assert_eq!(info["result"], json!([-1, "time limit of 1 seconds exceeded"]));
+    let file = server.data().join("pid");
+    let source = format!("['echo $$ > {}; exec sleep 300']", file.display());
+    jobflow(&server, "long", &source);
+    let process = execute(&server, "long", &json!({}));
+    let pid = line_of(&file);
+    let reply = server.client().post(&format!("{process}.terminate"), &json!({}));
+    assert_eq!(reply.json(), json!(true));
+    assert_eq!(state(&server, &process)["error"], "terminated");
+    gone(&pid);
+}
+
+fn line_of(file: &std::path::Path) -> String {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.ends_with('\n') {
+            return text.trim().to_owned();
+        }
+        assert!(Instant::now() < until, "{} is not written", file.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn gone(pid: &str) {
+    let until = Instant::now() + Duration::from_secs(3);
+    while std::path::Path::new(&format!("/proc/{pid}/fd")).exists()
+        && std::fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+    {
+        assert!(Instant::now() < until, "{pid} still runs");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Each step appends a line to a file of its own, outside the server: a step that was run twice
+/// would show there.
+const STEPS: &str = "|file|\n|n|\n['echo one >> ' + file] -> sleep(0.3) -> ['sleep 0.2; echo two >> ' + file] \
+    -> { fork | ['echo left >> ' + file]\n sleep(0.2) -> ['echo right >> ' + file] } \
+    -> [./sub] -> ['echo three >> ' + file] -> print('done')";
+
+// rule: operations/recovery
+#[test]
+fn a_killed_server_repeats_no_step_and_leaves_no_ghost() {
+    const PROCESSES: usize = 120;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::on(&data, &Options::default());
+    jobflow(&server, "sub", "sleep(0.1) -> return(0)");
+    jobflow(&server, "steps", STEPS);
+    let file = |n: usize| dir.path().join(format!("steps-{n}"));
+    let mut processes = Vec::new();
+    for n in 0..PROCESSES {
+        let parameters = json!({"file": file(n).display().to_string(), "n": n});
+        let body = json!({"parameters": parameters, "checkpoint_mode": n % 4 == 0});
+        processes.push(execute(&server, "steps", &body));
+        if n % 40 == 20 {
+            server.kill();
+            server = Server::on(&data, &Options::default());
+        }
+    }
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(700));
+        server.kill();
+        server = Server::on(&data, &Options::default());
+    }
+    let restarted = Instant::now();
+    let (mut done, mut interrupted) = (0, 0);
+    for (n, process) in processes.iter().enumerate() {
+        let info = ended(&server, process);
+        let text = std::fs::read_to_string(file(n)).unwrap_or_default();
+        let mut lines: Vec<_> = text.lines().collect();
+        let again = n % 4 == 0;
+        if info["status"] == "DONE" {
+            done += 1;
+            lines.sort_unstable();
+            if again {
+                lines.dedup();
+            }
+            assert_eq!(lines, ["left", "one", "right", "three", "two"], "{process}: {info}");
+        } else {
+            // Interrupted itself, or because a child of its fork was.
+            assert!(!again, "checkpoint mode goes on: {info}");
+            interrupted += 1;
+            lines.sort_unstable();
+            let count = lines.len();
+            lines.dedup();
+            assert_eq!(count, lines.len(), "{process}: a step was run twice: {text}");
+            if info["error"] == "interrupted" {
+                assert!(info["console"].as_str().unwrap().contains("interrupted: "), "{info}");
+            }
+        }
+    }
+    println!("processes={PROCESSES} done={done} interrupted={interrupted} ghosts=0 settled in {:?}", restarted.elapsed());
+    let list = server.client().get("/process?status=RUNNING").json();
+    assert_eq!(list["count"], 0, "{list}");
+    assert!(done > 0 && interrupted > 0);
+}
