@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId};
-use kompira_schema::layout::names::REJECTED_ENDING;
+use kompira_schema::layout::names::{REJECTED_ENDING, escape, unescape};
 use kompira_schema::message;
-use kompira_schema::tree::{Attr, NodeKind, OpenHow, Opened};
+use kompira_schema::tree::{Attr, Change, NodeKind, OpenHow, Opened};
 
 use super::ask::{Ask, denied, is_dir, missing, read_only};
 use super::draft::{Base, Draft, Goal};
@@ -25,8 +25,8 @@ const REJECTED_DIRS_MAX: usize = 100_000;
 impl Control {
     pub(super) fn is_dir(&self) -> bool {
         match self {
-            Self::Root | Self::Processes | Self::Process(_) => true,
-            Self::Version | Self::Status | Self::Rejected | Self::ProcessFile(..) => false,
+            Self::Root | Self::Rejected | Self::Processes | Self::Process(_) => true,
+            Self::Version | Self::Status | Self::RejectedText(_) | Self::ProcessFile(..) => false,
         }
     }
 }
@@ -50,6 +50,12 @@ impl Ask<'_> {
                 "process" if self.files.options.processes.is_some() => Control::Processes,
                 _ => return Ok(None),
             },
+            Control::Rejected => {
+                let path = format!("/{}", unescape(file));
+                let found = self.rejected()?.into_iter().find(|(at, _)| *at == path);
+                let Some((_, id)) = found else { return Ok(None) };
+                Control::RejectedText(id)
+            }
             Control::Processes => {
                 let Some(process) = file.parse().ok().map(ProcessId) else { return Ok(None) };
                 let processes = self.files.options.processes.as_ref();
@@ -63,9 +69,10 @@ impl Ask<'_> {
                 let Some((which, _)) = found else { return Ok(None) };
                 Control::ProcessFile(*process, *which)
             }
-            Control::Version | Control::Status | Control::Rejected | Control::ProcessFile(..) => {
-                return Ok(None);
-            }
+            Control::Version
+            | Control::Status
+            | Control::RejectedText(_)
+            | Control::ProcessFile(..) => return Ok(None),
         };
         Ok(Some(Found::Place(self.files.nodes.number(&Node::Control(found))?)))
     }
@@ -87,6 +94,11 @@ impl Ask<'_> {
                     add("process", Control::Processes)?;
                 }
             }
+            Control::Rejected => {
+                for (path, id) in self.rejected()? {
+                    add(&escape(path.trim_start_matches('/')), Control::RejectedText(id))?;
+                }
+            }
             Control::Processes => {
                 let processes = self.files.options.processes.as_ref();
                 for process in processes.map(|all| all.list(self.who)).unwrap_or_default() {
@@ -98,7 +110,10 @@ impl Ask<'_> {
                     add(name, Control::ProcessFile(*process, which))?;
                 }
             }
-            Control::Version | Control::Status | Control::Rejected | Control::ProcessFile(..) => {}
+            Control::Version
+            | Control::Status
+            | Control::RejectedText(_)
+            | Control::ProcessFile(..) => {}
         }
         Ok(lines)
     }
@@ -119,10 +134,12 @@ impl Ask<'_> {
     fn control_text(&self, control: &Control) -> Result<Bytes, Fault> {
         let options = &self.files.options;
         Ok(match control {
-            Control::Root | Control::Processes | Control::Process(_) => return Err(is_dir()),
+            Control::Root | Control::Rejected | Control::Processes | Control::Process(_) => {
+                return Err(is_dir());
+            }
             Control::Version => Bytes::from(format!("{}\n", options.version)),
             Control::Status => self.status_text(),
-            Control::Rejected => self.rejected_text()?,
+            Control::RejectedText(id) => self.bytes(*id)?,
             Control::ProcessFile(process, which) => {
                 let all = options.processes.as_ref().ok_or_else(|| missing("process"))?;
                 match which {
@@ -148,14 +165,15 @@ impl Ask<'_> {
         ))
     }
 
-    /// The paths of all refused texts that the caller may see, a line each.
-    fn rejected_text(&self) -> Result<Bytes, Fault> {
-        let mut text = String::new();
+    /// The paths and nodes of all refused texts that the caller may see.
+    fn rejected(&self) -> Result<Vec<(String, ObjectId)>, Fault> {
+        const PAGE: usize = 512;
+        let mut found = Vec::new();
         let mut dirs = vec![(ObjectId::ROOT, String::new())];
-        let (mut seen, mut count) = (0, 0);
+        let mut seen = 0;
         while let Some((dir, path)) = dirs.pop() {
             seen += 1;
-            if seen > REJECTED_DIRS_MAX || count > REJECTED_MAX {
+            if seen > REJECTED_DIRS_MAX || found.len() > REJECTED_MAX {
                 break;
             }
             if !self.access(dir)?.read {
@@ -163,24 +181,24 @@ impl Ask<'_> {
             }
             let mut after: Option<String> = None;
             loop {
-                let page = self.view.entries(dir, after.as_deref(), 512)?;
+                let page = self.view.entries(dir, after.as_deref(), PAGE)?;
                 for entry in &page {
+                    let path = format!("{path}/{}", entry.name);
                     if entry.kind == EntryKind::Scratch {
                         if entry.name.ends_with(REJECTED_ENDING) {
-                            count += 1;
-                            text.push_str(&format!("{path}/{}\n", entry.name));
+                            found.push((path, entry.id));
                         }
                     } else if entry.container {
-                        dirs.push((entry.id, format!("{path}/{}", entry.name)));
+                        dirs.push((entry.id, path));
                     }
                 }
                 match page.last() {
-                    Some(last) if page.len() == 512 => after = Some(last.name.clone()),
+                    Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
                     _ => break,
                 }
             }
         }
-        Ok(Bytes::from(text))
+        Ok(found)
     }
 
     pub(super) fn open_row(&self, number: u64, how: OpenHow) -> Result<Opened, Fault> {
@@ -224,7 +242,13 @@ impl Ask<'_> {
         all.control(self.who, process, word)
     }
 
-    pub(super) fn unlink_control(&mut self, _control: &Control) -> Result<(), Fault> {
-        Err(denied())
+    /// Removing a refused text clears it; nothing else here can be removed.
+    pub(super) fn unlink_control(&mut self, control: &Control) -> Result<(), Fault> {
+        let Control::RejectedText(id) = control else { return Err(denied()) };
+        let head = self.view.head(*id)?;
+        self.commit_with(|txn| txn.scratch_delete(*id))?;
+        let dir = Place::Object(head.parent).ino();
+        self.files.told.tell(vec![Change::Name { dir, name: head.name }]);
+        Ok(())
     }
 }

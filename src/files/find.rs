@@ -290,7 +290,7 @@ impl Ask<'_> {
         if entry.kind == EntryKind::Object {
             return Ok(true);
         }
-        Ok(!head.same_rights(&self.view.head(head.parent)?))
+        Ok(self.view.shows_record(&head, &self.view.head(head.parent)?))
     }
 
     /// Whether attachments of the object can have files of their own.

@@ -195,7 +195,7 @@ impl Ask<'_> {
         };
         let suffix = entry.suffix.as_deref();
         let form = self.form(&entry, Some(&head))?;
-        let says_more = entry.kind == EntryKind::Object || !head.same_rights(above);
+        let says_more = entry.kind == EntryKind::Object || self.view.shows_record(&head, above);
         let shows_record = says_more
             && form != Form::Yaml
             && !self.files.options.hide_sidecars

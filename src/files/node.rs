@@ -29,6 +29,8 @@ pub(super) enum Control {
     Version,
     Status,
     Rejected,
+    /// A refused text, by its scratch node.
+    RejectedText(ObjectId),
     Processes,
     Process(ProcessId),
     ProcessFile(ProcessId, ProcessFile),

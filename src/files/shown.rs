@@ -130,8 +130,8 @@ pub fn shows_record(view: &View, who: &Caller, stub: &Stub) -> Result<bool, Faul
     if !stub.bare {
         return Ok(true);
     }
-    let parent = view.stub(who, stub.head.parent)?;
-    Ok(stub.head.owner != parent.head.owner || stub.acl != parent.acl)
+    let _ = who;
+    Ok(view.shows_record(&stub.head, &view.head(stub.head.parent)?))
 }
 
 /// The YAML text of an object's record.

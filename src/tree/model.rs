@@ -119,12 +119,6 @@ pub struct Head {
 }
 
 impl Head {
-    /// Whether owner and permissions are those of `other`.
-    #[must_use]
-    pub fn same_rights(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.acl == other.acl
-    }
-
     pub(super) fn new(id: ObjectId, row: codec::Head) -> Self {
         let has = |bit| row.flags & bit != 0;
         Self {

@@ -278,6 +278,33 @@ fn the_unlinked_name_of_an_open_file_saves_nothing() {
     assert!(!mount.exists("/d/b.txt"));
 }
 
+// rule: files/saving
+#[test]
+fn a_new_file_unlinked_before_its_release_is_gone() {
+    let mount = Mount::new();
+    let (_, swp) = mount.create("/d/.a.swp", EXCLUSIVE).unwrap();
+    let (_, swx) = mount.create("/d/.a.swx", EXCLUSIVE).unwrap();
+    mount.flush(swx).unwrap();
+    mount.unlink("/d/.a.swx").unwrap();
+    mount.files.release(swx);
+    mount.unlink("/d/.a.swp").unwrap();
+    mount.flush(swp).unwrap();
+    mount.flush(swp).unwrap();
+    mount.files.release(swp);
+    assert!(mount.list("/d").is_empty());
+    // The release may come at any time, also while the unlink is under way.
+    for _ in 0..200 {
+        let (_, handle) = mount.create("/d/.a.swp", EXCLUSIVE).unwrap();
+        mount.flush(handle).unwrap();
+        std::thread::scope(|scope| {
+            let files = &mount.files;
+            scope.spawn(move || files.release(handle));
+            mount.unlink("/d/.a.swp").unwrap();
+        });
+        assert!(mount.list("/d").is_empty());
+    }
+}
+
 // rule: files/rename
 #[test]
 fn rename_modes() {

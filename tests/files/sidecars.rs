@@ -152,8 +152,10 @@ fn a_refused_save_keeps_the_text_and_the_last_good_state() {
     let kept = mount.read("/d/.alerts.rejected").unwrap();
     assert!(kept.starts_with("# ") && kept.ends_with(broken), "{kept}");
     assert!(!mount.xattr("/d/alerts", "last_error").unwrap().is_empty());
-    let control = mount.read("/.kompira/rejected").unwrap();
-    assert_eq!(control, "/d/.alerts.rejected\n");
+    assert_eq!(mount.list("/.kompira/rejected"), ["d%2F.alerts.rejected"]);
+    assert_eq!(mount.read("/.kompira/rejected/d%2F.alerts.rejected").unwrap(), kept);
+    mount.unlink("/.kompira/rejected/d%2F.alerts.rejected").unwrap();
+    assert!(!mount.exists("/d/.alerts.rejected"));
     // A command that writes piece by piece, each piece closed: only the end counts.
     let handle = mount.open("/d/alerts", TRUNCATE).unwrap();
     mount.put(handle, 0, b"type_object: ").unwrap();
