@@ -254,7 +254,7 @@ pub enum Cmp {
 pub const JOBS: [&str; 9] =
     ["print", "sleep", "urlopen", "mailto", "download", "upload", "put", "get", "reboot"];
 
-/// The built-in functions (rule: `language/built-in-functions`).
+/// The built-in functions (rule: `language/functions`).
 pub const FUNCTIONS: [&str; 24] = [
     "now",
     "current",

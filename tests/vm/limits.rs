@@ -35,7 +35,7 @@ fn a_tail_call_takes_the_place_of_its_frame() {
     assert_eq!((console.as_str(), end.status), ("end 3000\n", 0));
 }
 
-// rule: language/self
+// rule: language/control-jobs
 #[test]
 fn self_runs_forever_in_one_frame() {
     let (console, _) =

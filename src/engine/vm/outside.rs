@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kompira_schema::value::{Ref, Value as Plain};
+use kompira_schema::value::Value as Plain;
 
 use super::builtin::{twice, unexpected};
 use super::host::{Given, Host};
@@ -290,10 +290,10 @@ impl Machine {
         let items = self.heap.as_array(all).unwrap_or(&single);
         for item in items {
             awaited.sources.push(match item.handle() {
-                Some(Handle { kind: RefKind::Queue, id }) => Source::Queue(id),
-                Some(handle) => Source::Reference(
-                    handle.reference().unwrap_or(Ref::Object(handle.object().unwrap_or_default())),
-                ),
+                Some(handle) => match handle.reference() {
+                    Some(reference) => Source::Reference(reference),
+                    None => Source::Queue(handle.id),
+                },
                 None => {
                     return Err(Raise::new(format!(
                         "'{}' cannot be waited for",
