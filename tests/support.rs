@@ -1,5 +1,5 @@
 //! What black-box tests stand on: a real server on a directory of its own.
-#![allow(dead_code)] // each theme uses a part
+#![allow(dead_code, unreachable_pub, unused_imports)] // each theme uses a part
 
 pub mod client;
 pub mod server;

@@ -51,7 +51,8 @@ mod tests {
         let shutdown = Shutdown::new();
         assert!(!shutdown.begun());
         shutdown.begin("SIGTERM");
-        shutdown.clone().begin("SIGINT");
+        let again = shutdown.clone();
+        again.begin("SIGINT");
         assert!(shutdown.begun());
         assert_eq!(shutdown.reason().as_deref(), Some("SIGTERM"));
     }

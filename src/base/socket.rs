@@ -31,7 +31,7 @@ impl Reachable {
         if socket.as_os_str().len() <= ADDRESS_BYTES_MAX {
             return Ok(Self { path: socket.to_owned(), _dir: None });
         }
-        let dir = socket.parent().unwrap_or(Path::new("."));
+        let dir = socket.parent().unwrap_or_else(|| Path::new("."));
         let name = socket.file_name().unwrap_or_default();
         let dir = open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);

@@ -45,9 +45,8 @@ impl Pool {
         work: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let place = Arc::clone(&self.working).acquire_owned();
-        let place = match tokio::time::timeout(QUEUE_TIME_MAX, place).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) | Err(_) => return Err(overloaded().into()),
+        let Ok(Ok(place)) = tokio::time::timeout(QUEUE_TIME_MAX, place).await else {
+            return Err(overloaded().into());
         };
         spawn(place, work).await
     }

@@ -126,7 +126,8 @@ fn timeout(body: Option<Json>) -> Result<Duration, Failure> {
         },
         Some(_) => return Err(Failure::field("", "Send a JSON object.")),
     };
-    if !(seconds >= 0.0) {
+    // JSON knows no NaN.
+    if seconds < 0.0 {
         return Err(bad());
     }
     Ok(Duration::from_secs_f64(seconds.min(WAIT_SECONDS_MAX)))

@@ -125,11 +125,7 @@ pub async fn serve(listeners: Listeners, router: Router, shutdown: Shutdown) {
             }
         });
     }
-    let socket = listeners.unix.map(|socket| {
-        let Socket { .. } = &socket;
-        socket
-    });
-    if let Some(socket) = socket {
+    if let Some(socket) = listeners.unix {
         let (shutdown, graceful) = (shutdown.clone(), graceful.clone());
         loops.spawn(async move {
             loop {
