@@ -1,2 +1,84 @@
-//! See docs/architecture.md.
-fn main() {}
+//! `crashkit`: kills a serving kompira under load and judges what is left.
+//!
+//! Seeded clients write through HTTP and through the mount, and run jobflows; each keeps what was
+//! acknowledged. The server is killed at a fail point or at a random time and started again; then
+//! everything acknowledged has to be there, what was in flight may be either, and `fsck` has to
+//! find nothing. See RELIABILITY F1, F2, E1 in docs/architecture.md.
+
+mod client;
+mod judge;
+mod load;
+mod model;
+mod random;
+mod run;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "crashkit", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Kill, start again, compare; again and again
+    Run(Run),
+    /// Print the fail points
+    Points,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Kill at every fail point
+    #[arg(long)]
+    points: bool,
+    /// Only points that contain this text
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How often at each point: at its first hit, and then at later ones
+    #[arg(long, default_value_t = 3)]
+    hits: u32,
+    /// Kills at random times
+    #[arg(long, default_value_t = 0)]
+    kills: u32,
+    /// Decides what the clients do and when a random kill comes
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The program; default: beside this one
+    #[arg(long)]
+    kompira: Option<PathBuf>,
+    /// Where the scratch data lie
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Leave the mount out (where there is no FUSE)
+    #[arg(long)]
+    no_mount: bool,
+    /// Say each cycle
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().what {
+        What::Run(arguments) => match run::run(&arguments) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(text) => {
+                eprintln!("crashkit: {text}");
+                ExitCode::from(2)
+            }
+        },
+        What::Points => {
+            for point in kompira::base::failpoint::POINTS {
+                println!("{point}");
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
