@@ -12,12 +12,12 @@ use kompira_schema::message;
 use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::record::Record;
 use kompira_schema::tree::{Change, NodeKind};
-use kompira_schema::types::{Container, TypeDef};
+use kompira_schema::types::{Container, Format, TypeDef};
 use kompira_schema::value::{Dict, Ref, Value};
 
 use super::ask::{Ask, invalid, io};
 use super::buffer::Buffer;
-use super::draft::{Draft, Goal, New, NewKind, State};
+use super::draft::{Base, Draft, Goal, New, NewKind, State};
 use super::find::Form;
 use super::place::Place;
 use super::record::{read_record, record_text};
@@ -111,25 +111,32 @@ impl Ask<'_> {
     }
 
     /// After a save: the next conflict check starts from it, and the kernel learns what it cannot
-    /// know (a record is shown in its canonical form).
+    /// know (a record and an Environment are shown in their canonical form).
     fn saved_as(&mut self, draft: &Draft, state: &mut State, rev: Rev) {
         if state.refused {
             self.forget_refused(state);
         }
-        match state.goal {
+        let canonical = match state.goal {
             Goal::Yaml(_) | Goal::Record(_) => {
                 // The buffer keeps what was written, for the handles that go on writing.
                 if let Ok(bytes) = state.buffer.whole() {
                     self.files.remember(draft.ino, rev, Bytes::from(bytes));
                 }
-                self.files.seen.remove(&draft.ino);
-                self.files.told.tell(vec![Change::Content(draft.ino)]);
+                true
             }
-            Goal::Scratch(_) | Goal::Content(_) => self.files.seen.insert(draft.ino, rev),
-            Goal::New(_) | Goal::Attachment(_) | Goal::Control(_) => {}
+            Goal::Content(id) => {
+                self.view.type_of(id).is_ok_and(|def| def.file.format == Format::Yaml)
+            }
+            Goal::Scratch(_) => false,
+            Goal::New(_) | Goal::Attachment(_) | Goal::Control(_) => return,
+        };
+        if canonical {
+            self.files.seen.remove(&draft.ino);
+            self.files.told.tell(vec![Change::Content(draft.ino)]);
+            state.base = self.base(&state.goal).ok();
+        } else {
+            self.files.seen.insert(draft.ino, rev);
         }
-        // A later write through a handle that is still open builds on what it wrote.
-        state.base = self.base(&state.goal).ok();
     }
 
     fn commit(&mut self, draft: &Draft, state: &mut State) -> Result<Rev, Fault> {
@@ -145,6 +152,7 @@ impl Ask<'_> {
                     txn.scratch_write(id, base, content.clone())?;
                     set_attr(txn, id, mode, mtime)
                 })?;
+                state.base = Some(Base { rev: done.rev, content });
                 Ok(done.rev)
             }
             Goal::Content(id) => self.commit_content(id, state),
@@ -191,6 +199,7 @@ impl Ask<'_> {
                     set_attr(txn, made, None, mtime)
                 })?;
                 state.goal = Goal::Scratch(id);
+                state.base = Some(Base { rev: done.rev, content });
                 Ok(done.rev)
             }
             NewKind::Object { name, suffix } => {
@@ -212,10 +221,13 @@ impl Ask<'_> {
                     // A record that holds its content: the file shows the content from now on.
                     state.buffer = Buffer::default();
                     state.loaded = false;
+                    state.base = self.base(&state.goal).ok();
                     if let Some(text) = making.bytes {
                         self.files.remember(draft.ino, rev, text);
                     }
                     self.files.told.tell(vec![Change::Content(draft.ino)]);
+                } else {
+                    state.base = Some(Base { rev, content: making.content });
                 }
                 Ok(rev)
             }
@@ -236,6 +248,8 @@ impl Ask<'_> {
         })?;
         if matches!(plan, Some(Plan::Yaml(_))) {
             state.goal = Goal::Yaml(id);
+        } else {
+            state.base = Some(Base { rev: done.rev, content });
         }
         Ok(done.rev)
     }
