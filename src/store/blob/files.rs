@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use kompira_schema::error::Kind;
 use kompira_schema::id::BlobHash;
@@ -184,7 +183,8 @@ impl BlobFiles {
                 match BlobHash::from_hex(&hex) {
                     Some(hash) => {
                         let since = file.metadata()?.modified()?;
-                        let age = SystemTime::now().duration_since(since).unwrap_or_default();
+                        // The file system's clock wrote it: no other one may judge it.
+                        let age = since.elapsed().unwrap_or_default();
                         visit(Listed::Blob(hash, age))?;
                     }
                     None => visit(Listed::Stranger(&file.path()))?,
