@@ -103,6 +103,7 @@ impl Engine {
             queue: queue::Queue::default(),
             timers: timer::Timers::new(Arc::clone(&clock)),
             admission: admission::Admission::new(limits.active),
+            commands: admission::Admission::new(limits.commands),
             locks: locks::Locks::default(),
             codes: code::Codes::new(),
             mailbox: events::Mailbox::default(),

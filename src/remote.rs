@@ -72,7 +72,7 @@ pub struct Target {
     /// Pass phrase of the key; `None` is the password.
     pub passphrase: Option<SecretString>,
     /// Stepping-stone host.
-    pub proxy: Option<Box<Target>>,
+    pub proxy: Option<Box<Self>>,
     /// Reuse a live connection.
     pub use_cache: bool,
     /// Settings of Windows connections: `ntlm` or `credssp`.
@@ -87,7 +87,9 @@ impl Target {
     /// The connection type that is meant (rule: `operations/control-variables`).
     #[must_use]
     pub fn connection(&self) -> &str {
-        self.connection.as_deref().unwrap_or(if self.host.is_some() { "ssh" } else { "local" })
+        self.connection
+            .as_deref()
+            .unwrap_or_else(|| if self.host.is_some() { "ssh" } else { "local" })
     }
 }
 

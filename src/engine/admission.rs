@@ -1,15 +1,19 @@
-//! How many processes are active at once (rule: `operations/process-limits`).
+//! How many processes are active at once, and how many commands run at once
+//! (rule: `operations/process-limits`).
 //!
 //! A process that waits for its children does not count: what it waits for can then always be
 //! started, however deep forks are nested.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use kompira_schema::id::ProcessId;
 
-/// Counts active processes and keeps the line of those that wait for room.
+use super::inner::Inner;
+
+/// Counts those inside and keeps the line of those that wait for room.
 pub(super) struct Admission {
     limit: usize,
     state: Mutex<State>,
@@ -50,11 +54,11 @@ impl Admission {
         self.state.lock().counted += 1;
     }
 
-    /// Gives `count` places back; answers who may try now.
+    /// Gives `count` places back; answers who may try now, if there is room.
     pub(super) fn give(&self, count: usize) -> Option<ProcessId> {
         let mut state = self.state.lock();
         state.counted = state.counted.saturating_sub(count);
-        state.waiting.front().copied()
+        state.waiting.front().copied().filter(|_| state.counted < self.limit)
     }
 
     /// Leaves the line; answers who may try now instead.
@@ -63,6 +67,31 @@ impl Admission {
         let first = state.waiting.front() == Some(&id);
         state.waiting.retain(|&other| other != id);
         state.waiting.front().copied().filter(|_| first)
+    }
+}
+
+/// A command's place among those that run at once; given back when it is dropped. A command that
+/// waits for one has not begun, so that a crash leaves nothing open.
+pub(super) struct Place(Arc<Inner>);
+
+impl Place {
+    /// Takes a place for the command of `id`; without one it waits in line and is woken.
+    pub(super) fn take(inner: &Arc<Inner>, id: ProcessId) -> Option<Self> {
+        if inner.commands.take(id, 1) == 0 {
+            return None;
+        }
+        if let Some(next) = inner.commands.give(0) {
+            inner.wake(next);
+        }
+        Some(Self(Arc::clone(inner)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(next) = self.0.commands.give(1) {
+            self.0.wake(next);
+        }
     }
 }
 
@@ -79,6 +108,7 @@ mod tests {
         assert_eq!(admission.take(b, 1), 1);
         assert_eq!(admission.take(c, 1), 0);
         assert_eq!(admission.take(d, 5), 0);
+        assert_eq!(admission.give(0), None, "there is no room");
         assert_eq!(admission.give(1), Some(c));
         assert_eq!(admission.take(d, 5), 0, "c was first");
         assert_eq!(admission.take(c, 1), 1);

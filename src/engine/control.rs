@@ -113,7 +113,7 @@ fn script(view: &View, id: ObjectId, arguments: &[String]) -> Result<(Work, Stri
     let object = view.get(&myself(), id).map_err(told)?;
     let source = text_of(view, &object, "source").unwrap_or_default().replace("\r\n", "\n");
     let ext = text_of(view, &object, "ext").unwrap_or_default();
-    let mut shown = object.stub.path.clone();
+    let mut shown = object.stub.path;
     if !ext.is_empty() {
         shown.extend([".", &ext]);
     }

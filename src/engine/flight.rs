@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use kompira_schema::value::Value;
 
+use super::admission::Place;
 use super::inner::{Inner, myself};
 use super::row::{self, Journal};
 use super::settings::{Cut, Show};
@@ -22,7 +23,13 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Starts a command whose beginning was committed. It begins only when that is durable.
-pub(super) fn begin(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request) {
+pub(super) fn begin(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    sequence: u64,
+    request: Request,
+    place: Place,
+) {
     fail_point!("engine.command.before_sync");
     if let Err(fault) = inner.tree.sync() {
         tracing::error!(process = slot.id.0, ?fault, "a command does not begin: not durable");
@@ -38,7 +45,11 @@ pub(super) fn begin(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request
         err: Mutex::new(show.stderr),
     };
     let (inner_too, slot_too) = (Arc::clone(inner), Arc::clone(slot));
-    let done = Box::new(move |outcome| land(&inner_too, &slot_too, sequence, outcome));
+    let done = Box::new(move |outcome| {
+        // The place is free as soon as nothing runs in it.
+        drop(place);
+        land(&inner_too, &slot_too, sequence, outcome);
+    });
     let running = inner.runner.start(request, Arc::new(output), done);
     slot.lock().flight = Some(Flight { sequence, running });
 }

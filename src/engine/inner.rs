@@ -37,6 +37,8 @@ pub(super) struct Inner {
     pub(super) queue: Queue,
     pub(super) timers: Timers,
     pub(super) admission: Admission,
+    /// Commands that run at once.
+    pub(super) commands: Admission,
     pub(super) locks: Locks,
     pub(super) codes: Codes,
     pub(super) mailbox: Mailbox,

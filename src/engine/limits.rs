@@ -9,6 +9,8 @@ pub struct Limits {
     pub workers: usize,
     /// Processes that are active at once; later starts stay NEW. Decided: 1,000.
     pub active: usize,
+    /// Commands that run at once; others have not begun. The pool of the job manager.
+    pub commands: usize,
     /// Processes that are active or wait to be. Reason: each costs a row and a place in memory.
     pub queued: usize,
     /// Children of one `fork` or `pfor`. Reason: a range is easily mistyped.
@@ -34,6 +36,7 @@ impl Default for Limits {
         Self {
             workers: 2,
             active: 1_000,
+            commands: kompira_schema::limits::POOL_SIZE,
             queued: 100_000,
             children: kompira_schema::limits::CHILDREN_MAX,
             memory: kompira_schema::limits::PROCESS_HEAP_MAX,

@@ -66,7 +66,7 @@ fn create(
     row.invoker = options.invoker;
     row.schedule = options.schedule;
     let object = txn.stub(who, job)?;
-    let path = object.path.clone();
+    let path = object.path;
     match callable(inner, txn, who, id, job)? {
         Callable::Jobflow(jobflow) => {
             let arguments = arguments(&path, params)?;
@@ -75,9 +75,9 @@ fn create(
                 .map_err(|raise| refused(&path, raise.message()))?;
             let view: &crate::tree::View = txn;
             let fields = view.get(&super::inner::myself(), job)?.fields;
-            row.checkpoint_mode = options
-                .checkpoint_mode
-                .unwrap_or(matches!(fields.get("defaultCheckpointMode"), Some(Value::Bool(true))));
+            row.checkpoint_mode = options.checkpoint_mode.unwrap_or_else(|| {
+                matches!(fields.get("defaultCheckpointMode"), Some(Value::Bool(true)))
+            });
             let of_job = match fields.get("defaultMonitoringMode") {
                 Some(Value::Str(word)) => Monitoring::parse(word),
                 _ => None,

@@ -21,6 +21,7 @@ use std::time::Duration;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId};
 
+use super::admission::Place;
 use super::console::{self, Tail};
 use super::inner::{Inner, caller};
 use super::process::{Modes, Status};
@@ -69,7 +70,7 @@ struct Stepped {
     /// The wait is another than before.
     moved: bool,
     /// To be carried out when the commit is durable.
-    command: Option<(u64, Box<remote::Request>)>,
+    command: Option<(u64, Box<remote::Request>, Place)>,
     /// Children that came to be.
     born: Vec<(ProcessId, Row)>,
     /// Multiplicity places that are free now.
@@ -96,7 +97,7 @@ pub(super) struct Turn<'a> {
 struct Outgoing {
     again: bool,
     saved: bool,
-    command: Option<(u64, Box<remote::Request>)>,
+    command: Option<(u64, Box<remote::Request>, Place)>,
     born: Vec<(ProcessId, Row)>,
     released: Vec<ObjectId>,
     parted: Option<ProcessId>,
@@ -191,6 +192,12 @@ fn step(
         return Ok(turn.stepped(None, true));
     }
     if turn.row.suspended {
+        // Who is paused holds nobody up.
+        if matches!(turn.row.wait, Some(Wait::Command { begun: false, .. }))
+            && let Some(next) = inner.commands.leave(slot.id)
+        {
+            inner.wake(next);
+        }
         let machine = taken.machine.take();
         turn.keep(txn, None)?;
         return Ok(turn.stepped(machine, false));

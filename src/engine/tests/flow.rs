@@ -33,7 +33,7 @@ fn each_end_has_its_state_status_result_and_error() {
         ("exit(0, 'r', 'e')", Status::Done, 0, "r".into(), "e".into()),
         ("exit(7, 'r', 'e')", Status::Aborted, 7, "r".into(), "e".into()),
         ("return('r', 3)", Status::Aborted, 3, "r".into(), none.clone()),
-        ("abort('gone')", Status::Aborted, 1, none.clone(), "gone".into()),
+        ("abort('gone')", Status::Aborted, 1, none, "gone".into()),
     ] {
         let (info, console) = world.run(source);
         assert_eq!((info.status, info.exit_status), (status, Some(exit)), "{source}: {console}");

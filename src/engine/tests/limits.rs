@@ -21,6 +21,35 @@ fn beyond_the_limit_of_active_processes_starts_stay_new() {
     ids.iter().for_each(|&id| assert_eq!(world.ended(id).status, Status::Done));
 }
 
+// rule: operations/job-manager
+#[test]
+fn a_command_that_waits_for_the_pool_has_not_begun_and_is_not_interrupted() {
+    let mut world = World::with(Limits { commands: 1, ..Limits::default() });
+    let job = world.jobflow("job", "|n|\n[n] -> print('done')");
+    let names = ["a", "b", "c", "d"];
+    let ids: Vec<_> = names
+        .iter()
+        .map(|&n| world.start_with(job, &[("n", n.into())], StartOptions::default()))
+        .collect();
+    let flying = world.runner.next();
+    ids.iter().for_each(|&id| world.waits(id));
+    assert_eq!(world.runner.all().len(), 1);
+    // One that is paused, and one that is gone, hold nobody up.
+    let line = flying.line();
+    let waiting: Vec<_> =
+        names.iter().zip(&ids).filter(|(n, _)| **n != line).map(|(_, id)| *id).collect();
+    world.engine().suspend(&root(), waiting[0]).unwrap();
+    world.engine().terminate(&root(), waiting[1]).unwrap();
+    flying.exit(0, "");
+    let _ = world.runner.next();
+    world.waits(waiting[2]);
+    world.crash();
+    assert_eq!(world.info(waiting[2]).error, "interrupted".into());
+    assert!(world.engine().resume(&root(), waiting[0], Modes::default()).unwrap());
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(waiting[0]).status, Status::Done);
+}
+
 // rule: operations/process-limits
 #[test]
 fn nested_forks_never_wait_for_each_other_for_ever() {

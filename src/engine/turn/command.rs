@@ -6,6 +6,7 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::value::Value;
 
 use super::{Stepped, Taken, Turn, lost};
+use crate::engine::admission::Place;
 use crate::engine::control::{self, Prepared};
 use crate::engine::inner::caller;
 use crate::engine::row::{self, Journal, Script, Wait};
@@ -15,13 +16,12 @@ use crate::store::Family;
 use crate::tree::Txn;
 
 /// What a job leaves that could not be carried out.
-pub(in crate::engine) fn not_done(message: String) -> Outcome {
-    Outcome { status: -1, result: "".into(), error: message.into() }
+fn lost_job(message: String) -> Box<Outcome> {
+    Box::new(Outcome { status: -1, result: "".into(), error: message.into() })
 }
 
 impl Turn<'_> {
-    /// Makes a command ready and enters the wait for it; `now` is false when step mode holds it
-    /// back.
+    /// Makes a command ready and enters the wait for it; without a place it does not begin yet.
     ///
     /// # Errors
     /// What the job leaves when it cannot be carried out.
@@ -29,22 +29,29 @@ impl Turn<'_> {
         &mut self,
         txn: &mut Txn,
         request: &Request,
-        now: bool,
-    ) -> Result<(), Outcome> {
+        place: Option<Place>,
+    ) -> Result<(), Box<Outcome>> {
         let who = caller(self.row.user, self.id());
-        let prepared = control::prepare(txn, &who, request).map_err(not_done)?;
-        self.enter_command(txn, prepared, now)
-            .map_err(|fault| not_done(format!("{}: {}", fault.kind().name(), fault.told().key)))
+        let prepared = control::prepare(txn, &who, request).map_err(lost_job)?;
+        self.enter_command(txn, prepared, place)
+            .map_err(|fault| lost_job(format!("{}: {}", fault.kind().name(), fault.told().key)))
     }
 
-    fn enter_command(&mut self, txn: &mut Txn, prepared: Prepared, now: bool) -> Result<(), Fault> {
+    fn enter_command(
+        &mut self,
+        txn: &mut Txn,
+        prepared: Prepared,
+        place: Option<Place>,
+    ) -> Result<(), Fault> {
         let shown = prepared.shown.clone();
-        self.wait(Wait::Command { begun: now, shown: shown.clone() });
-        if !now {
-            self.row.suspended = true;
-            self.console.push(&format!("step: {shown}\n"));
+        self.wait(Wait::Command { begun: place.is_some(), shown: shown.clone() });
+        let Some(place) = place else {
+            if self.row.step_mode {
+                self.row.suspended = true;
+                self.console.push(&format!("step: {shown}\n"));
+            }
             return Ok(());
-        }
+        };
         if self.row.sequence > 0 {
             txn.raw_delete(Family::Journal, &row::journal_key(self.id(), self.row.sequence));
         }
@@ -55,7 +62,7 @@ impl Turn<'_> {
         if let Some(line) = prepared.echo {
             self.console.push(&line);
         }
-        self.out.command = Some((self.row.sequence, Box::new(prepared.request)));
+        self.out.command = Some((self.row.sequence, Box::new(prepared.request), place));
         Ok(())
     }
 
@@ -136,7 +143,8 @@ impl Turn<'_> {
     fn begin_script(&mut self, txn: &mut Txn) -> Option<Outcome> {
         let script = self.row.script.clone()?;
         let request = direct(self.row.job, &script);
-        self.begin(txn, &request, true).err()
+        let place = Place::take(self.inner, self.id());
+        self.begin(txn, &request, place).err().map(|outcome| *outcome)
     }
 }
 

@@ -81,8 +81,8 @@ pub(super) fn settle(
             inner.wake(waiting);
         }
     }
-    if let Some((sequence, request)) = stepped.command {
-        flight::begin(inner, slot, sequence, *request);
+    if let Some((sequence, request, place)) = stepped.command {
+        flight::begin(inner, slot, sequence, *request, place);
     }
     if ended {
         bury(inner, slot);
@@ -119,6 +119,9 @@ fn admission(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places:
     }
     if !stepped.row.status.is_active() {
         next = inner.admission.leave(id).or(next);
+        if let Some(next) = inner.commands.leave(id) {
+            inner.wake(next);
+        }
     }
     if let Some(next) = next.filter(|&next| next != id) {
         inner.wake(next);

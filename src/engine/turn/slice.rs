@@ -6,6 +6,7 @@ use kompira_schema::id::ObjectId;
 use serde_bytes::ByteBuf;
 
 use super::{Stepped, Taken, Turn, finish, lost};
+use crate::engine::admission::Place;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
 use crate::engine::vm::request::{End, Outcome, Request};
@@ -40,9 +41,15 @@ impl Turn<'_> {
         acquired: &mut Vec<ObjectId>,
     ) -> Result<Stepped, Fault> {
         let mut machine = None;
-        if matches!(self.row.wait, Some(Wait::Events(_) | Wait::Children { .. }))
-            || matches!(self.row.wait, Some(Wait::Command { begun: false, .. }))
-        {
+        let mut place = None;
+        if matches!(self.row.wait, Some(Wait::Command { begun: false, .. })) {
+            place = Place::take(self.inner, self.id());
+            if place.is_none() {
+                self.keep(txn, None)?;
+                return Ok(self.stepped(None, false));
+            }
+        }
+        if matches!(self.row.wait, Some(Wait::Events(_) | Wait::Children { .. })) {
             // What exactly it waits for stands in its state.
             match self.load(txn, taken) {
                 Ok(loaded) => machine = Some(loaded),
@@ -63,8 +70,8 @@ impl Turn<'_> {
                 let Some(request) = machine.waiting().cloned() else {
                     return self.give_up(txn, "nothing to begin");
                 };
-                match self.begin(txn, &request, true) {
-                    Err(outcome) => machine.resume(Answer::Job(outcome)),
+                match self.begin(txn, &request, place.take()) {
+                    Err(outcome) => machine.resume(Answer::Job(*outcome)),
                     Ok(()) => {
                         self.keep(txn, None)?;
                         return Ok(self.stepped(None, true));
@@ -271,9 +278,10 @@ impl Turn<'_> {
                 error: format!("{name} is not available yet").into(),
             })),
             Request::Command { .. } | Request::Script { .. } => {
-                let begin = !self.row.step_mode;
-                match self.begin(txn, request, begin) {
-                    Err(outcome) => Some(Answer::Job(outcome)),
+                let held_back = self.row.step_mode;
+                let place = if held_back { None } else { Place::take(self.inner, self.slot.id) };
+                match self.begin(txn, request, place) {
+                    Err(outcome) => Some(Answer::Job(*outcome)),
                     Ok(()) => None,
                 }
             }

@@ -11,6 +11,9 @@ use crate::engine::row::{self, Row};
 use crate::engine::vm::request::{Awaited, Received, Source};
 use crate::store::Family;
 
+/// A message and its number, or why there will be none.
+type Message = Result<(u64, Plain), String>;
+
 impl World<'_> {
     /// The first event that is there; with `due`, what is late counts as a time-out.
     pub(in crate::engine) fn poll(
@@ -84,11 +87,7 @@ impl World<'_> {
     }
 
     /// Takes a message of a channel, or looks at one; an error ends the wait as lost.
-    fn receive(
-        &mut self,
-        channel: ObjectId,
-        awaited: &Awaited,
-    ) -> Result<Option<Result<(u64, Plain), String>>, Fault> {
+    fn receive(&mut self, channel: ObjectId, awaited: &Awaited) -> Result<Option<Message>, Fault> {
         match self.take_message(channel, awaited) {
             Ok(found) => Ok(found.map(Ok)),
             Err(fault) => match fault.kind() {
