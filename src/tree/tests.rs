@@ -51,6 +51,10 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 pub(super) fn world() -> World {
+    world_over(Store::memory())
+}
+
+pub(super) fn world_over(store: Store) -> World {
     let clock = Arc::new(Fake::at("2031-07-04T09:05:00Z".parse().unwrap()));
     let audit = Arc::new(Mutex::new(Vec::new()));
     let options = Options {
@@ -60,7 +64,7 @@ pub(super) fn world() -> World {
     };
     let keys = Arc::new(Keys::from_text("a key of the tests"));
     let (tree, generated) =
-        Tree::new(Store::memory(), keys, Arc::clone(&clock) as _, options).unwrap();
+        Tree::new(store, keys, Arc::clone(&clock) as _, options).unwrap();
     assert_eq!(generated, None);
     World { tree, clock, audit }
 }

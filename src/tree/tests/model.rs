@@ -332,7 +332,9 @@ fn writers_at_once_lose_nothing_and_cannot_make_a_cycle() {
 #[test]
 #[ignore = "a measurement"]
 fn measure_creates() {
-    let world = world();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &crate::store::Options::default()).unwrap();
+    let world = world_over(store);
     let (dir, text) = (world.id("/user"), world.kind("Text"));
     let mut who = root();
     who.interface = Interface::Fs;
