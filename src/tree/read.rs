@@ -8,6 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use bytes::Bytes;
 use kompira_schema::error::Fault;
 
+use crate::store::kv::Visit;
 use crate::store::{Direction, Family, KeyRange, Snapshot};
 
 /// A row that a commit will write; `value` is `None` for a deletion.
@@ -70,7 +71,7 @@ impl Reads {
         family: Family,
         range: &KeyRange,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Fault> {
         let Some(rows) = self.rows(family).filter(|_| !range.is_empty()) else {
             return self.snapshot.scan(family, range, direction, visit);

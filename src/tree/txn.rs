@@ -1,5 +1,6 @@
 //! Changing the tree: everything one commit does.
 
+mod attributes;
 mod copy;
 mod create;
 mod delete;
@@ -10,6 +11,7 @@ mod import;
 mod place;
 mod queue;
 mod record_audit;
+mod retype;
 mod save;
 mod says;
 mod scratch;

@@ -61,7 +61,7 @@ impl Types {
     }
 
     pub(super) fn behaviour(&self, type_id: ObjectId) -> &'static dyn Behaviour {
-        self.by_id.get(&type_id).map_or(behaviour::plain(), |known| known.behaviour)
+        self.by_id.get(&type_id).map_or_else(behaviour::plain, |known| known.behaviour)
     }
 
     pub(super) fn is_builtin(&self, type_id: ObjectId) -> bool {

@@ -57,11 +57,7 @@ pub(super) fn blobs(body: &Body) -> BTreeSet<BlobHash> {
 /// Replaces every dangling reference by null.
 pub(super) fn clear_dangling(value: &mut Value, alive: &mut dyn FnMut(Ref) -> bool) {
     match value {
-        Value::Object(target) => {
-            if !alive(*target) {
-                *value = Value::Null;
-            }
-        }
+        Value::Object(target) if !alive(*target) => *value = Value::Null,
         Value::Array(items) => {
             for item in items {
                 clear_dangling(item, alive);

@@ -29,7 +29,7 @@ impl Txn {
         if self.user_by_name(name.as_str()).is_some() {
             return Err(taken(name.as_str(), "username"));
         }
-        let clear = draft.password.or(draft.rest.password.clone());
+        let clear = draft.password.or_else(|| draft.rest.password.clone());
         if clear.is_none() && draft.rest.password_hash.is_none() {
             let problem = Problem { at: "password".into(), message: message!("field.required") };
             return Err(Fault::invalid(vec![problem]));

@@ -33,7 +33,7 @@ fn conditions_are_joined_and_the_order_is_that_of_paths() {
         ["/user/a", "/user/b", "/user/b/z", "/user/c", "/user/data", "/user/data/accounts", "/user/data/nodes"]
     );
     let text = ("type_object", Value::from("/system/types/Text"));
-    assert_eq!(names(&world, "/user", &query(&[text.clone()], None)).unwrap(), ["/user/a", "/user/b/z"]);
+    assert_eq!(names(&world, "/user", &query(std::slice::from_ref(&text), None)).unwrap(), ["/user/a", "/user/b/z"]);
     let found = names(&world, "/", &query(&[text.clone(), ("field:text__icontains", "ALPHA".into())], None));
     assert_eq!(found.unwrap(), ["/user/b/z"]);
     let found = names(&world, "/user", &query(&[("display_name__regex", "^[ac]$".into())], Some("-abspath")));

@@ -77,7 +77,7 @@ impl Txn {
             Some(id) => id,
             None => ObjectId(self.view.inner.store.new_id(Counter::Object)?),
         };
-        self.make(id, &around, name, type_id, &def, draft, intake)?;
+        self.make(id, &around, name, (type_id, &def), draft, intake)?;
         self.tried();
         Ok(id)
     }
@@ -88,8 +88,7 @@ impl Txn {
         id: ObjectId,
         around: &Head,
         name: &Name,
-        type_id: ObjectId,
-        def: &Arc<TypeDef>,
+        (type_id, def): (ObjectId, &TypeDef),
         draft: Draft,
         intake: Intake,
     ) -> Result<(), Fault> {
