@@ -12,6 +12,7 @@ mod explain;
 mod fsck;
 mod names;
 mod process;
+mod refs;
 mod run;
 mod serve;
 mod status;
@@ -87,6 +88,8 @@ enum Command {
     Backup(backup::Backup),
     /// Read a backup archive into a new data directory
     Restore(backup::Restore),
+    /// List the objects that refer to an object
+    Refs(refs::Refs),
     /// Check the store, and repair what follows from other parts of it
     Fsck(fsck::Fsck),
     /// Find what is wrong with jobflow sources
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::ImportDir(command) => with_runtime(command.main(&cli.globals)),
         Command::Backup(command) => with_runtime(command.main(&cli.globals)),
         Command::Restore(command) => with_runtime(command.main(&cli.globals)),
+        Command::Refs(command) => with_runtime(command.main(&cli.globals)),
         Command::Fsck(command) => with_runtime(command.main(&cli.globals)),
         Command::Check(command) => command.main(),
         Command::Fmt(command) => command.main(),

@@ -6,3 +6,5 @@ mod objects;
 mod paths;
 mod processes;
 mod serving;
+mod transfer;
+mod users;

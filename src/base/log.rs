@@ -23,6 +23,9 @@ pub use rotate::{RotatingFile, Rotation};
 /// Target of what jobflows print; goes to `process.log`.
 pub const PROCESS: &str = "process";
 
+/// Libraries that warn of what clients do; only their errors are of interest.
+const TALKATIVE: &[&str] = &["fuser", "h2", "hyper"];
+
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -174,8 +177,14 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        let ours = metadata.target().starts_with("kompira") || metadata.target() == PROCESS;
-        let least = if ours { self.options.level.max(self.options.terminal) } else { Level::WARN };
+        let target = metadata.target();
+        let least = if target.starts_with("kompira") || target == PROCESS {
+            self.options.level.max(self.options.terminal)
+        } else if TALKATIVE.iter().any(|name| target.starts_with(name)) {
+            Level::ERROR
+        } else {
+            Level::WARN
+        };
         metadata.is_span() || *metadata.level() <= least
     }
 

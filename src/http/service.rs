@@ -4,6 +4,7 @@ mod backup;
 mod console;
 mod fsck;
 mod lines;
+mod refs;
 mod status;
 mod token;
 mod transfer;
@@ -24,7 +25,7 @@ const POST: &[Method] = &[Method::POST];
 pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let taken = match parts.as_slice() {
-        ["status"] | ["console", _] => GET,
+        ["status"] | ["refs"] | ["console", _] => GET,
         ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] | ["fsck"]
         | ["backup"] | ["restore"] => POST,
         _ => return Err(nothing()),
@@ -33,6 +34,7 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
         return Ok(options);
     }
     match parts.as_slice() {
+        ["refs"] => ask.blocking(refs::refs).await,
         ["status"] => ask.blocking(status::status).await,
         ["console", number] => console::follow(ask, number).await,
         ["token", rest @ ..] => {
