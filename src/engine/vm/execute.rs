@@ -19,6 +19,9 @@ use crate::lang::program::{ControlJob, FIRST_PARAMETER, Shape};
 /// Bytes of a command, and of a script's arguments: what one argument of `execve` may be, less some room.
 const COMMAND_BYTES_MAX: usize = 114_688;
 
+/// Registers of a new frame.
+static BLANK: [Value; 32] = [Value::Absent; 32];
+
 type Flowed = Result<Flow, Box<Abend>>;
 
 impl Machine {
@@ -378,13 +381,20 @@ impl Machine {
         {
             return false;
         }
-        self.stack.resize(base + registers, Value::Absent);
+        // A copy of a run of blanks is several times faster than filling one by one.
+        match BLANK.get(..registers) {
+            Some(blank) => self.stack.extend_from_slice(blank),
+            None => self.stack.resize(base + registers, Value::Absent),
+        }
         let (callers, callees) = self.stack.split_at_mut(base);
         callees[0] = Value::Int(0);
         callees[1] = self.empty;
         callees[2] = self.empty;
         let first = FIRST_PARAMETER as usize;
-        callees[first..first + count].copy_from_slice(&callers[at..at + count]);
+        for (place, value) in callees[first..first + count].iter_mut().zip(&callers[at..at + count])
+        {
+            *place = *value;
+        }
         let Ok(base) = u32::try_from(base) else { return false };
         self.frames.push(Frame { program: number, ip: 0, base, locked: false });
         true

@@ -497,15 +497,10 @@ impl Machine {
                             set!(first, value);
                             continue;
                         }
-                        let value = attempt!(
-                            self.method_at(host, unit, name, at).and_then(|callee| self.call_value(
-                                host,
-                                unit.object,
-                                callee,
-                                at + 1,
-                                shape
-                            ))
-                        );
+                        let value =
+                            attempt!(self.method_at(host, unit, name, at).and_then(|callee| {
+                                self.call_value(host, unit.object, callee, at + 1, shape)
+                            }));
                         set!(first, value);
                     }
                     Op::ExecuteMethod { base: first, shape, name } => {

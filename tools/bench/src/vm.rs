@@ -41,7 +41,7 @@ fn compile(name: &str) -> Result<Arc<Program>, String> {
     let source = std::fs::read_to_string(folder().join(format!("{name}.kf"))).map_err(text)?;
     kompira::lang::compile(&source)
         .program
-        .ok_or_else(|| format!("{name}.kf does not compile").into())
+        .ok_or_else(|| format!("{name}.kf does not compile"))
 }
 
 /// Runs one program in this process.
@@ -61,7 +61,7 @@ pub(crate) fn once(name: &str) -> Outcome {
         match machine.run(10_000, &mut world) {
             Pause::Budget => {}
             Pause::Blocked(request) => {
-                return Err(format!("a program of this bench waits: {request:?}").into());
+                return Err(format!("a program of this bench waits: {request:?}"));
             }
             Pause::Ended(end) => {
                 print!("{}", world.console);
@@ -76,7 +76,7 @@ fn timed(mut command: Command) -> Result<(Duration, String), String> {
     let output = command.output().map_err(text)?;
     let time = start.elapsed();
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     Ok((time, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Arguments) -> Outcome {
             let (time, output) = timed(command)?;
             theirs.push(time.as_secs_f64());
             if console != output {
-                return Err(format!("{name}: {console:?} is not {output:?}").into());
+                return Err(format!("{name}: {console:?} is not {output:?}"));
             }
         }
         let middle = |times: &[f64]| median(times).unwrap_or(f64::NAN);
