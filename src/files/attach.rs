@@ -3,8 +3,8 @@
 use kompira_schema::error::Fault;
 use kompira_schema::field::{Elem, Shape};
 use kompira_schema::id::{ObjectId, Rev};
-use kompira_schema::layout::names::{escape as file_name, unescape};
 use kompira_schema::layout::names::{self, FileName};
+use kompira_schema::layout::names::{escape as file_name, unescape};
 use kompira_schema::tree::{Attr, Change, Ino, NodeKind, OpenHow, Opened};
 use kompira_schema::types::TypeDef;
 use kompira_schema::value::{FileValue, Value};
@@ -16,8 +16,8 @@ use super::list::Line;
 use super::node::{Node, Part};
 use super::place::Place;
 use super::save::Making;
-use crate::tree::{Content, EntryKind};
 use crate::tree::Element;
+use crate::tree::{Content, EntryKind};
 
 /// Temporary files of tools in companion directories that are kept until they are renamed.
 pub(super) const FLOATS_MAX: usize = 1_024;
@@ -83,7 +83,13 @@ impl Ask<'_> {
         })
     }
 
-    fn file_at(&self, id: ObjectId, field: &str, part: &Part, file: &str) -> Result<Option<FileValue>, Fault> {
+    fn file_at(
+        &self,
+        id: ObjectId,
+        field: &str,
+        part: &Part,
+        file: &str,
+    ) -> Result<Option<FileValue>, Fault> {
         let files = self.files_of(id, field)?;
         Ok(files
             .into_iter()
@@ -260,9 +266,10 @@ impl Ask<'_> {
         let goal = Goal::Attachment(number);
         let base = Base { rev: self.view.rev(), content: self.saved(&goal)? };
         let now = self.files.clock.now();
-        let draft = self.files.drafts.join(place.ino(), || {
-            Ok(Draft::new(place.ino(), goal, Some(base), now))
-        })?;
+        let draft = self
+            .files
+            .drafts
+            .join(place.ino(), || Ok(Draft::new(place.ino(), goal, Some(base), now)))?;
         {
             let mut state = draft.state.lock();
             state.loaded = true;
@@ -301,7 +308,9 @@ impl Ask<'_> {
                         return Err(invalid());
                     };
                     if self.file_at(*id, field, part, file)?.is_some() {
-                        self.commit_with(|txn| txn.set_attachment(*id, field, element(part), None))?;
+                        self.commit_with(|txn| {
+                            txn.set_attachment(*id, field, element(part), None)
+                        })?;
                         self.files.told.tell(vec![
                             Change::Content(Place::Record(*id).ino()),
                             Change::Content(Place::Object(*id).ino()),
@@ -340,7 +349,9 @@ impl Ask<'_> {
         let Node::Attachment { id, field, part, .. } = &node else { return Err(across()) };
         let (to_field, to_part) = match dir {
             Node::Field { id: other, field } if other == id => (field.clone(), Part::Whole),
-            Node::Element { id: other, field, part } if other == id => (field.clone(), part.clone()),
+            Node::Element { id: other, field, part } if other == id => {
+                (field.clone(), part.clone())
+            }
             _ => return Err(across()),
         };
         let content = self.attachment_content(number)?;
@@ -413,7 +424,11 @@ impl Ask<'_> {
     }
 
     /// A companion directory that was there before its object: its files are attached now.
-    pub(super) fn join_companion(&mut self, making: &Making<'_>, id: ObjectId) -> Result<(), Fault> {
+    pub(super) fn join_companion(
+        &mut self,
+        making: &Making<'_>,
+        id: ObjectId,
+    ) -> Result<(), Fault> {
         let companion = names::companion(making.name, making.suffix);
         let Some(entry) = self.view.child(making.dir, &companion)? else { return Ok(()) };
         if entry.kind != EntryKind::Scratch || entry.node != NodeKind::Dir {
@@ -479,5 +494,4 @@ impl Ask<'_> {
         self.commit_with(|txn| txn.scratch_delete(dir))?;
         Ok(())
     }
-
 }

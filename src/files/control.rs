@@ -59,7 +59,7 @@ impl Ask<'_> {
             Control::Processes => {
                 let Some(process) = file.parse().ok().map(ProcessId) else { return Ok(None) };
                 let processes = self.files.options.processes.as_ref();
-                if !processes.is_some_and(|all| all.status(self.who, process).is_ok()) {
+                if processes.is_none_or(|all| all.status(self.who, process).is_err()) {
                     return Ok(None);
                 }
                 Control::Process(process)
@@ -205,9 +205,7 @@ impl Ask<'_> {
         let place = Place::Node(number);
         match self.files.nodes.get(number).ok_or_else(|| missing("?"))? {
             Node::Field { .. } | Node::Element { .. } => Err(is_dir()),
-            Node::Attachment { id, .. } => {
-                self.open_node(place, Goal::Attachment(number), id, how)
-            }
+            Node::Attachment { id, .. } => self.open_node(place, Goal::Attachment(number), id, how),
             Node::Control(Control::ProcessFile(_, ProcessFile::Ctl)) if how.write => {
                 let base = Base { rev: self.view.rev(), content: Content::Inline(Bytes::new()) };
                 let now = self.files.clock.now();

@@ -106,6 +106,8 @@ pub(super) struct State {
     pub(super) users: u32,
     /// The name is gone: nothing is saved any more.
     pub(super) gone: bool,
+    /// Directory and name at the time it was opened, should the file be gone when it is saved.
+    pub(super) home: Option<(ObjectId, String)>,
     /// This draft left a `.NAME.rejected`.
     pub(super) refused: bool,
 }
@@ -137,6 +139,7 @@ impl Draft {
                 born: now,
                 users: 0,
                 gone: false,
+                home: None,
                 refused: false,
             }),
         })

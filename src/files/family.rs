@@ -49,7 +49,8 @@ impl Ask<'_> {
     }
 
     pub(super) fn special_lines(&self, _dir: ObjectId, family: Family) -> Result<Vec<Line>, Fault> {
-        let line = |number: u64, place| Line::new(format!("{PREFIX}{number}"), place, NodeKind::File);
+        let line =
+            |number: u64, place| Line::new(format!("{PREFIX}{number}"), place, NodeKind::File);
         Ok(match family {
             Family::User => {
                 self.view.users().iter().map(|u| line(u.id.0, Place::User(u.id))).collect()

@@ -53,17 +53,12 @@ impl Ask<'_> {
         let dir = self.dir(ino)?;
         self.may_search(&dir)?;
         let new = match &dir {
-            Dir::Objects(id) | Dir::Scratch(id) => self
-                .files
-                .drafts
-                .new_in(*id)
-                .iter()
-                .filter_map(|draft| name_of_new(draft))
-                .collect(),
+            Dir::Objects(id) | Dir::Scratch(id) => {
+                self.files.drafts.new_in(*id).iter().filter_map(name_of_new).collect()
+            }
             Dir::Family(..) | Dir::Companion(_) | Dir::Node(..) => Vec::new(),
         };
-        let listing =
-            Listing { dir, start: 0, page: Vec::new(), after: None, done: false, new };
+        let listing = Listing { dir, start: 0, page: Vec::new(), after: None, done: false, new };
         self.files.handles.add(Open::Dir(Arc::new(Mutex::new(listing))))
     }
 
@@ -105,7 +100,12 @@ impl Ask<'_> {
         }
     }
 
-    fn entry_of(&self, line: &Line, cursor: u64, with_attr: bool) -> Result<Option<DirEntry>, Fault> {
+    fn entry_of(
+        &self,
+        line: &Line,
+        cursor: u64,
+        with_attr: bool,
+    ) -> Result<Option<DirEntry>, Fault> {
         let attr = if with_attr {
             match self.attr_line(line) {
                 Ok(attr) => Some(attr),

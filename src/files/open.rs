@@ -12,13 +12,13 @@ use kompira_schema::message;
 use kompira_schema::tree::{Attr, Caller, Handle, Ino, NodeKind, OpenHow, Opened};
 use parking_lot::{Mutex, RwLock};
 
+use super::Shared;
 use super::ask::{Ask, denied, exists, invalid, io, is_dir, missing, no_handle};
 use super::buffer::slice;
 use super::draft::{Base, Draft, Goal, New, NewKind, State};
 use super::find::{Dir, Form, Found, Meaning};
 use super::list::Listing;
 use super::place::Place;
-use super::Shared;
 use crate::tree::Content;
 
 /// Open files and directories of one session. Reason: a leak in a client must not take the server
@@ -123,7 +123,9 @@ impl Ask<'_> {
         }
         let draft = self.files.drafts.join(place.ino(), || {
             let base = self.base(&goal)?;
-            Ok(Draft::new(place.ino(), goal.clone(), Some(base), self.files.clock.now()))
+            let draft = Draft::new(place.ino(), goal.clone(), Some(base), self.files.clock.now());
+            draft.state.lock().home = Some((head.parent, head.name.clone()));
+            Ok(draft)
         })?;
         self.open_joined(place, draft, how)
     }
@@ -157,7 +159,12 @@ impl Ask<'_> {
         self.open_joined(place, draft, how)
     }
 
-    pub(super) fn open_joined(&self, place: Place, draft: Arc<Draft>, how: OpenHow) -> Result<Opened, Fault> {
+    pub(super) fn open_joined(
+        &self,
+        place: Place,
+        draft: Arc<Draft>,
+        how: OpenHow,
+    ) -> Result<Opened, Fault> {
         if how.truncate {
             let mut state = draft.state.lock();
             state.buffer = super::buffer::Buffer::default();
@@ -280,7 +287,6 @@ impl Ask<'_> {
         dir: ObjectId,
         name: &kompira_schema::path::Name,
     ) -> Result<Option<ObjectId>, Fault> {
-
         self.view.former(dir, name.as_str())
     }
 
@@ -299,10 +305,9 @@ impl Ask<'_> {
         self.renew();
         if let Some(backup) = backup {
             let at = Place::Object(self.view.head(id)?.parent).ino();
-            self.files.told.tell(vec![kompira_schema::tree::Change::Name {
-                dir: at,
-                name: backup.name,
-            }]);
+            self.files
+                .told
+                .tell(vec![kompira_schema::tree::Change::Name { dir: at, name: backup.name }]);
         }
         let _ = dir;
         let how = OpenHow { truncate: true, ..how };
@@ -436,9 +441,14 @@ impl Ask<'_> {
         if state.loaded {
             return Ok(());
         }
-        let base = self.base(&state.goal)?;
+        let content = match (self.saved(&state.goal), &state.base) {
+            (Ok(content), _) => content,
+            // Another door deleted it: what was there when it was opened.
+            (Err(fault), Some(base)) if fault.kind() == Kind::NotFound => base.content.clone(),
+            (Err(fault), _) => return Err(fault),
+        };
         let spill = &self.files.options.spill;
-        match &base.content {
+        match &content {
             Content::Inline(bytes) => {
                 state.buffer.write(0, bytes, spill).map_err(|error| io(&error))?;
             }
@@ -459,7 +469,12 @@ impl Ask<'_> {
         Ok(())
     }
 
-    pub(super) fn write_at(&self, draft: &Draft, offset: Option<u64>, data: &[u8]) -> Result<(), Fault> {
+    pub(super) fn write_at(
+        &self,
+        draft: &Draft,
+        offset: Option<u64>,
+        data: &[u8],
+    ) -> Result<(), Fault> {
         let mut state = draft.state.lock();
         if !state.changed && state.base.is_some() {
             self.start_change(&mut state, offset.is_none())?;
@@ -468,17 +483,18 @@ impl Ask<'_> {
         let len = state.buffer.len();
         let offset = offset.unwrap_or(len);
         if offset.saturating_add(data.len() as u64) > ATTACHMENT_MAX {
-            return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = ATTACHMENT_MAX)));
+            return Err(Fault::new(
+                Kind::TooLarge,
+                message!("files.too_large", max = ATTACHMENT_MAX),
+            ));
         }
         if !state.changed && offset == len {
             state.appended = Some(len);
-        } else if offset < state.appended.unwrap_or(0) || state.changed && state.appended.is_none() {
+        } else if offset < state.appended.unwrap_or(0) || state.changed && state.appended.is_none()
+        {
             state.appended = None;
         }
-        state
-            .buffer
-            .write(offset, data, &self.files.options.spill)
-            .map_err(|error| io(&error))?;
+        state.buffer.write(offset, data, &self.files.options.spill).map_err(|error| io(&error))?;
         state.changed = true;
         state.wrote = true;
         state.touched = self.files.clock.now();
@@ -516,12 +532,17 @@ impl Ask<'_> {
         size: u64,
     ) -> Result<(), Fault> {
         if size > ATTACHMENT_MAX {
-            return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = ATTACHMENT_MAX)));
+            return Err(Fault::new(
+                Kind::TooLarge,
+                message!("files.too_large", max = ATTACHMENT_MAX),
+            ));
         }
         // Without a handle of its own, truncating is a save of its own.
         let own = match open {
             Some(_) => None,
-            None => Some(self.open(place.ino(), OpenHow { write: true, ..OpenHow::default() })?.handle),
+            None => {
+                Some(self.open(place.ino(), OpenHow { write: true, ..OpenHow::default() })?.handle)
+            }
         };
         let Some(draft) = self.draft_of(place, open.or(own)) else { return Err(denied()) };
         let result = self.truncate_draft(&draft, size);
@@ -625,4 +646,3 @@ impl Shared {
         }
     }
 }
-

@@ -59,7 +59,7 @@ impl Ask<'_> {
     /// (rule: `files/rejected`).
     pub(super) fn refuse(&mut self, draft: &Draft, state: &mut State, fault: &Fault) {
         self.files.note(draft.ino, fault);
-        let Some((dir, file)) = self.home(draft, state) else { return };
+        let Some((dir, file)) = self.home(state) else { return };
         let Ok(text) = state.buffer.read(0, TEXT_MAX) else { return };
         let mut kept = format!("# {}\n", reason(fault)).into_bytes();
         kept.extend_from_slice(&text);
@@ -109,7 +109,7 @@ impl Ask<'_> {
     }
 
     /// Directory and name of the file that a draft is of.
-    fn home(&self, draft: &Draft, state: &State) -> Option<(ObjectId, String)> {
+    fn home(&self, state: &State) -> Option<(ObjectId, String)> {
         match &state.goal {
             Goal::New(new) => {
                 let name = match &new.kind {
@@ -120,11 +120,10 @@ impl Ask<'_> {
             }
             goal => {
                 let id = goal.object()?;
-                let head = self.view.head(id).ok().or_else(|| {
-                    tracing::warn!(?draft.ino, "the file is gone: its unsaved text is lost");
-                    None
-                })?;
-                Some((head.parent, head.name))
+                match self.view.head(id) {
+                    Ok(head) => Some((head.parent, head.name)),
+                    Err(_) => state.home.clone(),
+                }
             }
         }
     }

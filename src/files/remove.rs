@@ -78,10 +78,9 @@ impl Ask<'_> {
         let type_id = match self.table_type(dir)? {
             Some(id) if self.view.type_def(id)?.container == Container::Any => id,
             Some(_) => return Err(Fault::new(Kind::WrongType, message!("files.only_rows"))),
-            None => self
-                .view
-                .builtin("Directory")
-                .ok_or_else(|| Fault::internal("a type is gone"))?,
+            None => {
+                self.view.builtin("Directory").ok_or_else(|| Fault::internal("a type is gone"))?
+            }
         };
         let draft = |bare| NewObject {
             suffix: suffix.map(str::to_owned),
@@ -119,8 +118,8 @@ impl Ask<'_> {
         }
         let content = Content::Inline(Bytes::copy_from_slice(content.as_bytes()));
         let mode = mode & 0o7777;
-        let done =
-            self.commit_with(|txn| txn.scratch_create(dir, file, node, None, mode, content.clone()))?;
+        let done = self
+            .commit_with(|txn| txn.scratch_create(dir, file, node, None, mode, content.clone()))?;
         Ok(done.value)
     }
 
@@ -217,10 +216,7 @@ impl Ask<'_> {
     }
 
     /// Names that go with an object and that a tool may still want to remove or move.
-    pub(super) fn ghosts_of(
-        &self,
-        entry: &Entry,
-    ) -> Result<Vec<(ObjectId, String, Ghost)>, Fault> {
+    pub(super) fn ghosts_of(&self, entry: &Entry) -> Result<Vec<(ObjectId, String, Ghost)>, Fault> {
         let mut ghosts = Vec::new();
         let Ok(name) = Name::new(&entry.name) else { return Ok(ghosts) };
         let suffix = entry.suffix.as_deref();
@@ -312,7 +308,11 @@ impl Ask<'_> {
                 if ghost.companion { Ok(()) } else { Err(no_dir()) }
             }
             Found::Companion(entry) => {
-                if self.view.head(entry.id)?.attachments { Err(not_empty(file)) } else { Ok(()) }
+                if self.view.head(entry.id)?.attachments {
+                    Err(not_empty(file))
+                } else {
+                    Ok(())
+                }
             }
             Found::New(_) | Found::Record(_) => Err(no_dir()),
             Found::Place(place) => self.rmdir_place(place, file),

@@ -20,8 +20,15 @@ use crate::tree::{Content, Entry, EntryKind, Head, ImportOptions};
 enum Target {
     /// A scratch name in this directory.
     Plain(ObjectId),
-    Object { dir: ObjectId, name: Name, suffix: Option<String> },
-    Record { dir: ObjectId, name: Name },
+    Object {
+        dir: ObjectId,
+        name: Name,
+        suffix: Option<String>,
+    },
+    Record {
+        dir: ObjectId,
+        name: Name,
+    },
     Companion,
 }
 
@@ -85,9 +92,7 @@ impl Ask<'_> {
             Found::Entry(entry) if entry.kind == EntryKind::Scratch => {
                 self.rename_scratch(&entry, target, there, &step)
             }
-            Found::Entry(entry) if entry.container => {
-                self.rename_container(&entry, target, there)
-            }
+            Found::Entry(entry) if entry.container => self.rename_container(&entry, target, there),
             Found::Entry(entry) => self.rename_object(&entry, target, there, &step),
             Found::Record(entry) => self.rename_record(&entry, target, there, &step),
             Found::Companion(_) => Err(across()),
@@ -221,7 +226,14 @@ impl Ask<'_> {
     }
 
     /// The kernel still calls the surviving file by the number of the one renamed over it.
-    fn became(&self, old: Ino, new: Ino, rev: kompira_schema::id::Rev, step: &Move<'_>, canonical: bool) {
+    fn became(
+        &self,
+        old: Ino,
+        new: Ino,
+        rev: kompira_schema::id::Rev,
+        step: &Move<'_>,
+        canonical: bool,
+    ) {
         self.drop_draft(old);
         self.files.set_alias(old, new);
         self.files.seen.remove(&new);
@@ -349,7 +361,14 @@ impl Ask<'_> {
                 let done = self.commit_with(|txn| {
                     txn.delete(id)?;
                     let mode = head.mode;
-                    txn.scratch_create(dir, step.to_file, NodeKind::File, None, mode, content.clone())
+                    txn.scratch_create(
+                        dir,
+                        step.to_file,
+                        NodeKind::File,
+                        None,
+                        mode,
+                        content.clone(),
+                    )
                 })?;
                 let new = Place::Object(done.value).ino();
                 self.became(Place::Object(id).ino(), new, done.rev, step, false);
@@ -498,7 +517,7 @@ impl Ask<'_> {
                     name: &name,
                     suffix: suffix.as_deref(),
                     id: None,
-                    bytes: Some(text.clone()),
+                    bytes: Some(text),
                     content,
                     mode: None,
                     mtime: None,

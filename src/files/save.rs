@@ -323,10 +323,8 @@ impl Ask<'_> {
     pub(super) fn table_type(&self, dir: ObjectId) -> Result<Option<ObjectId>, Fault> {
         let def = self.view.type_of(dir)?;
         let Container::OfTypeIn(field) = &def.container else { return Ok(None) };
-        let root = kompira_schema::tree::Caller {
-            user: crate::auth::User::ROOT,
-            ..self.who.clone()
-        };
+        let root =
+            kompira_schema::tree::Caller { user: crate::auth::User::ROOT, ..self.who.clone() };
         let table = self.view.get(&root, dir)?;
         match self.view.field(&table, field).as_deref() {
             Some(Value::Object(Ref::Object(id))) => Ok(Some(*id)),
@@ -378,7 +376,7 @@ impl Ask<'_> {
         // A name that was unlinked a moment ago comes back with its number and record.
         let past = self.files.recalled.get(making.dir, making.name.as_str(), self.now_mono());
         let past = past.filter(|past| making.id.is_none_or(|id| id == past.id));
-        let id = making.id.or(past.as_ref().map(|past| past.id));
+        let id = making.id.or_else(|| past.as_ref().map(|past| past.id));
         let pending = match (pending, past.and_then(|past| past.record)) {
             (Some((scratch, record)), _) => Some((Some(scratch), record)),
             (None, Some(record)) => Some((None, record)),
@@ -435,8 +433,10 @@ impl Ask<'_> {
                         new_object(making, id, fields.clone(), true),
                     )?,
                     Plan::Yaml(record) => {
-                        let draft =
-                            NewObject { content: None, ..new_object(making, id, Dict::new(), false) };
+                        let draft = NewObject {
+                            content: None,
+                            ..new_object(making, id, Dict::new(), false)
+                        };
                         let options = ImportOptions::MOUNT;
                         txn.create_record(making.dir, making.name, record, draft, options)
                             .map_err(unfit)?
@@ -484,12 +484,7 @@ fn goal_of(state: &State) -> &Goal {
     &state.goal
 }
 
-fn new_object(
-    making: &Making<'_>,
-    id: Option<ObjectId>,
-    fields: Dict,
-    bare: bool,
-) -> NewObject {
+fn new_object(making: &Making<'_>, id: Option<ObjectId>, fields: Dict, bare: bool) -> NewObject {
     NewObject {
         id,
         fields,
@@ -565,6 +560,5 @@ fn text_of(buffer: &Buffer) -> Result<String, Fault> {
         return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = TEXT_MAX)));
     }
     let bytes = buffer.whole().map_err(|error| io(&error))?;
-    String::from_utf8(bytes)
-        .map_err(|_| Fault::new(Kind::Invalid, message!("files.not_utf8")))
+    String::from_utf8(bytes).map_err(|_| Fault::new(Kind::Invalid, message!("files.not_utf8")))
 }

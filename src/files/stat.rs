@@ -11,8 +11,8 @@ use super::draft::{Draft, Goal, NewKind};
 use super::find::{Form, Found};
 use super::ghost::Ghost;
 use super::place::Place;
-use crate::auth::Access;
 use super::shown;
+use crate::auth::Access;
 use crate::tree::{Content, Entry, Head};
 
 /// A record as it was rendered.
@@ -169,8 +169,7 @@ impl Ask<'_> {
     pub(super) fn attr_record(&self, id: ObjectId) -> Result<Attr, Fault> {
         let head = self.view.head(id)?;
         let access = self.view.access_of(self.who, &head)?;
-        let size =
-            if access.read { self.render(id, true, &head)?.len() as u64 } else { 0 };
+        let size = if access.read { self.render(id, true, &head)?.len() as u64 } else { 0 };
         let mut attr = Attr {
             ino: Place::Record(id).ino(),
             kind: NodeKind::File,
@@ -366,10 +365,10 @@ impl Ask<'_> {
         let path = if path.exists() { path.as_path() } else { std::path::Path::new("/") };
         let stat = nix::sys::statvfs::statvfs(path)
             .map_err(|error| Fault::internal(format!("statvfs: {error}")))?;
-        let unit = u64::from(stat.fragment_size());
+        let unit = stat.fragment_size();
         Ok(Space {
-            total: u64::from(stat.blocks()).saturating_mul(unit),
-            free: u64::from(stat.blocks_available()).saturating_mul(unit),
+            total: stat.blocks().saturating_mul(unit),
+            free: stat.blocks_available().saturating_mul(unit),
             nodes: self.files.tree.store().rev().0,
         })
     }

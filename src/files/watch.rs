@@ -137,7 +137,11 @@ fn changes_of(changed: &Changed, out: &mut Vec<Change>) {
                 let files = files_of(place);
                 let mut files = files.into_iter();
                 if let Some(name) = files.next() {
-                    out.push(Change::Gone { dir: Node::Object(place.parent).ino(), ino: content, name });
+                    out.push(Change::Gone {
+                        dir: Node::Object(place.parent).ino(),
+                        ino: content,
+                        name,
+                    });
                 }
                 for name in files {
                     out.push(Change::Name { dir: Node::Object(place.parent).ino(), name });
@@ -193,4 +197,3 @@ fn files_of(place: &Place) -> Vec<String> {
         names::companion(&name, suffix),
     ]
 }
-

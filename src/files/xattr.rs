@@ -34,9 +34,12 @@ impl Ask<'_> {
             | Place::Process(_)
             | Place::Node(_) => return Err(none()),
         };
-        if self.files.drafts.of(ino).is_some_and(|draft| {
-            matches!(draft.state.lock().goal, super::draft::Goal::New(_))
-        }) {
+        if self
+            .files
+            .drafts
+            .of(ino)
+            .is_some_and(|draft| matches!(draft.state.lock().goal, super::draft::Goal::New(_)))
+        {
             return Err(none());
         }
         let head = self.view.head(id)?;
@@ -45,9 +48,7 @@ impl Ask<'_> {
             "id" => id.to_string(),
             "blake3" => self.hash(id)?.to_string(),
             _ if scratch => return Err(none()),
-            "type" => {
-                self.view.path_of(head.type_id).ok_or_else(none)?.as_str().to_owned()
-            }
+            "type" => self.view.path_of(head.type_id).ok_or_else(none)?.as_str().to_owned(),
             "owner" => self.view.user_name(head.owner),
             "display_name" => self.view.stub(self.who, id)?.display_name,
             "description" => self.view.stub(self.who, id)?.description,

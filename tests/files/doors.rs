@@ -63,6 +63,20 @@ fn an_append_goes_to_the_end_of_what_others_saved() {
 
 // rule: files/conflicts
 #[test]
+fn the_text_for_a_file_that_another_door_deleted_is_kept() {
+    let mount = Mount::new();
+    mount.write("/d/x.txt", "one").unwrap();
+    let handle = mount.open("/d/x.txt", WRITE).unwrap();
+    let id = ObjectId(mount.id("/d/x"));
+    let other = root(Interface::Api);
+    mount.tree.write(&other, Durability::Synced, |txn| txn.delete(id)).unwrap();
+    mount.put(handle, 0, b"mine").unwrap();
+    assert_eq!(errno(mount.close(handle)), 2);
+    assert!(mount.read("/d/.x.rejected").unwrap().ends_with("mine"));
+}
+
+// rule: files/conflicts
+#[test]
 fn two_writers_of_one_mount_share_the_file() {
     let mount = Mount::new();
     mount.write("/d/x.txt", "....").unwrap();

@@ -124,7 +124,8 @@ impl Mount {
     pub(crate) fn fill(&self, path: &str, how: OpenHow, data: &[u8]) -> Result<(), Fault> {
         let (_, handle) = self.create(path, how)?;
         let written = if data.is_empty() { Ok(()) } else { self.put(handle, 0, data) };
-        written.and(self.close(handle))
+        let closed = self.close(handle);
+        written.and(closed)
     }
 
     /// `cat > path`.

@@ -40,7 +40,9 @@ fn vim_saves_an_object_with_and_without_a_backup() {
     }
     place.sh("printf 'one\\n' > note; printf 'type_object: /system/types/Jobflow\\ndescription: d\\nfields: {}\\n' > .note");
     let id = place.id("/d/note");
-    for options in ["", "set backupcopy=no", "set backupcopy=yes", "set backup", "set nowritebackup"] {
+    for options in
+        ["", "set backupcopy=no", "set backupcopy=yes", "set backup", "set nowritebackup"]
+    {
         place.sh(&format!("vim -es -u NONE -c 'set backupskip=' -c '{options}' -c '%s/one/two/e' -c 'normal ggIx' -c wq note </dev/null"));
     }
     assert_eq!(place.sh("cat note"), "xxxxxtwo\n");
@@ -55,7 +57,9 @@ fn sed_in_place_keeps_the_object() {
     let place = place!();
     place.sh("printf 'one\\n' > flow.jobflow; printf 'type_object: /system/types/Channel\\nfields: {}\\n' > alerts");
     let (id, other) = (place.id("/d/flow"), place.id("/d/alerts"));
-    place.sh("sed -i s/one/two/ flow.jobflow; cat flow.jobflow; sed -i.bak s/two/three/ flow.jobflow");
+    place.sh(
+        "sed -i s/one/two/ flow.jobflow; cat flow.jobflow; sed -i.bak s/two/three/ flow.jobflow",
+    );
     assert_eq!(place.sh("cat flow.jobflow flow.jobflow.bak"), "three\ntwo\n");
     assert_eq!(place.id("/d/flow"), id);
     place.sh("sed -i 's/^fields:/description: loud\\nfields:/' alerts; grep -q loud alerts");
@@ -69,18 +73,24 @@ fn sed_in_place_keeps_the_object() {
 fn cp_tar_and_rsync_in_and_out_give_the_same_bytes() {
     let place = place!();
     place.sh(TREE);
-    place.sh("cp -a src $OUT/out; diff -r src $OUT/out; cp -a $OUT/out back; diff -r $OUT/out back");
+    place
+        .sh("cp -a src $OUT/out; diff -r src $OUT/out; cp -a $OUT/out back; diff -r $OUT/out back");
     assert_eq!(place.type_of("/d/back/alerts"), "Channel");
     assert_eq!(place.object("/d/back/README").unwrap().stub.description, "d");
     assert_eq!(place.sh("stat -c %a back/check.sh"), "755\n");
     assert_eq!(place.sh("stat -c %Y src/check.sh"), place.sh("stat -c %Y back/check.sh"));
-    place.sh("tar cf $OUT/all.tar src; mkdir there; tar xf $OUT/all.tar -C there; diff -r src there/src");
+    place.sh(
+        "tar cf $OUT/all.tar src; mkdir there; tar xf $OUT/all.tar -C there; diff -r src there/src",
+    );
     place.sh("cp -a src copy; diff -r src copy");
     if has("rsync") {
         place.sh("rsync -a $OUT/out/ synced/; diff -r $OUT/out synced");
-        let second = place.sh("rsync -ai $OUT/out/ synced/ | grep -v /$ | grep '^>f' | grep -v alerts || true");
+        let second = place
+            .sh("rsync -ai $OUT/out/ synced/ | grep -v /$ | grep '^>f' | grep -v alerts || true");
         assert_eq!(second, "", "nothing is sent twice");
-        place.sh("printf more >> $OUT/out/check.sh; rsync -a $OUT/out/ synced/; diff -r $OUT/out synced");
+        place.sh(
+            "printf more >> $OUT/out/check.sh; rsync -a $OUT/out/ synced/; diff -r $OUT/out synced",
+        );
     }
 }
 
@@ -177,7 +187,11 @@ fn a_refused_save_is_told_by_close() {
     place.sh("printf 'type_object: /system/types/Channel\\nfields: {}\\n' > alerts");
     let output = place.try_sh("printf 'type_object: [' | dd of=alerts conv=fsync 2>&1");
     assert!(!output.status.success());
-    assert_eq!(place.sh("cat alerts"), "type_object: /system/types/Channel\nfields: {}\n".replace("fields: {}\n", &place.sh("sed -n '2,$p' alerts")));
+    assert_eq!(
+        place.sh("cat alerts"),
+        "type_object: /system/types/Channel\nfields: {}\n"
+            .replace("fields: {}\n", &place.sh("sed -n '2,$p' alerts"))
+    );
     place.sh("head -1 .alerts.rejected | grep '^# '; ls ../.kompira/rejected | grep alerts");
     let output = place.try_sh("printf x > my-script.sh");
     assert!(!output.status.success());

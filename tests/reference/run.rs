@@ -40,13 +40,23 @@ pub(crate) enum Op {
 /// Names of objects with one suffix each (and of scratch): on them the mount is a plain file
 /// system. `note` is of any kind that its content says.
 const FILES: &[&str] = &[
-    "flow.jobflow", "page.md", "tool.py", "run.sh", "list.csv", "photo.png", "note", "work.bak",
-    ".x.swp", "4913", "note~",
+    "flow.jobflow",
+    "page.md",
+    "tool.py",
+    "run.sh",
+    "list.csv",
+    "photo.png",
+    "note",
+    "work.bak",
+    ".x.swp",
+    "4913",
+    "note~",
 ];
 const DIRS: &[&str] = &["", "a", "b", "a/c", "a/b", "日本"];
 
 fn path() -> impl Strategy<Value = String> {
-    (prop::sample::select(DIRS), prop::sample::select(FILES)).prop_map(|(dir, file)| join(dir, file))
+    (prop::sample::select(DIRS), prop::sample::select(FILES))
+        .prop_map(|(dir, file)| join(dir, file))
 }
 
 fn join(dir: &str, file: &str) -> String {
