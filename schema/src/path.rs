@@ -188,6 +188,7 @@ impl fmt::Debug for ObjectPath {
 mod tests {
     use super::*;
 
+    // rule: objects/names
     #[test]
     fn a_name_is_an_identifier_of_any_language() {
         for good in ["a", "_", "__x__", "if", "監視", "ー々", "１位", &"監".repeat(128)] {
@@ -204,6 +205,7 @@ mod tests {
         );
     }
 
+    // rule: objects/names
     #[test]
     fn a_name_is_normalised_to_nfc() {
         assert_eq!(Name::new("か\u{3099}").unwrap().as_str(), "が");

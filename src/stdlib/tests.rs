@@ -42,6 +42,7 @@ fn all(cases: &[(&str, &str)]) {
     }
 }
 
+// rule: language/built-in-functions
 #[test]
 fn every_signature_has_a_body_and_its_parameters() {
     let table = builtins();

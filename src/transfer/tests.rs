@@ -320,7 +320,7 @@ fn furnish(tree: &Tree) {
     });
 }
 
-// rule: files/export-dir
+// rule: files/export-dir, files/objects, tree/records
 #[test]
 fn exported_imported_and_exported_again_is_the_same() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -430,6 +430,7 @@ fn a_backup_restores_everything_and_its_tree_is_the_export() {
     assert_eq!(full.unwrap_err().kind(), Kind::NotEmpty);
 }
 
+// rule: tree/privileged
 #[test]
 fn a_backup_is_for_privileged_callers() {
     let dir = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ fn a_jobflow_is_executed_and_its_process_read() {
     client.get(&process).expect(404);
 }
 
-// rule: http/execute
+// rule: http/execute, tree/jobflows
 #[test]
 fn what_cannot_be_executed_is_refused() {
     let server = Server::start();
@@ -132,7 +132,7 @@ fn run_shows_the_console_and_exits_as_the_process_did() {
     assert_eq!(wrong.status.code(), Some(2));
 }
 
-// rule: operations/run
+// rule: operations/run, http/console
 #[test]
 fn the_console_is_live() {
     let server = Server::start();

@@ -28,7 +28,7 @@ fn broker_settings_follow_from_the_server_and_an_explicit_key_stops_its_own_alon
     }
 }
 
-// rule: operations/config-origin
+// rule: operations/config-origin, operations/config
 #[test]
 fn each_value_knows_where_it_comes_from_and_the_later_one_wins() {
     let over = [
@@ -82,7 +82,7 @@ fn a_line_that_cannot_be_read_is_named() {
     }
 }
 
-// rule: operations/config-syntax
+// rule: operations/config-syntax, operations/config-items
 #[test]
 fn a_value_out_of_range_names_file_line_section_and_key() {
     for (text, origin) in [

@@ -23,7 +23,7 @@ fn hello_runs_from_start_to_end() {
     assert_eq!(info.current_job, None);
 }
 
-// rule: operations/process-ends
+// rule: operations/process-ends, operations/process-states, language/end-of-process
 #[test]
 fn each_end_has_its_state_status_result_and_error() {
     let world = World::new();
@@ -137,7 +137,7 @@ fn a_process_may_do_what_its_user_may() {
     assert_eq!(kind.err(), Some(Kind::NotFound), "others are not seen");
 }
 
-// rule: operations/children
+// rule: operations/children, operations/process-properties
 #[test]
 fn children_run_beside_each_other_and_are_counted() {
     let world = World::new();

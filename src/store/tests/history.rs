@@ -37,6 +37,7 @@ fn set(store: &Store, name: &str, child: Option<u64>) -> Rev {
     store.commit(batch, Durability::Lazy).unwrap()
 }
 
+// rule: tree/history
 #[test]
 fn a_directory_reads_as_it_was_at_every_revision() {
     on_both(|store| {
@@ -79,6 +80,7 @@ fn a_directory_reads_as_it_was_at_every_revision() {
     });
 }
 
+// rule: tree/history
 #[test]
 fn bodies_read_as_they_were_until_they_are_purged_with_their_blobs() {
     on_both(|store| {

@@ -1,6 +1,6 @@
 use super::*;
 
-// rule: tree/first-start
+// rule: tree/first-start, tree/privileged
 #[test]
 fn an_empty_store_gets_the_factory_tree() {
     let world = world();

@@ -23,7 +23,7 @@ fn small() -> World {
     world
 }
 
-// rule: tree/find
+// rule: tree/find, tree/order
 #[test]
 fn conditions_are_joined_and_the_order_is_that_of_paths() {
     let world = small();

@@ -116,7 +116,7 @@ fn a_table_takes_objects_of_its_type_alone() {
     assert_eq!(kind_of(world.create(&root(), "/process/x", "Text", &[])), Some(Kind::WrongType));
 }
 
-// rule: tree/move
+// rule: tree/move, tree/copy
 #[test]
 fn a_container_cannot_be_moved_or_copied_into_itself() {
     let world = world();
@@ -175,7 +175,7 @@ fn no_path_of_a_moved_subtree_gets_longer_than_the_limit() {
     world.write(&root(), |txn| txn.move_to(top, shorter, None, None)).unwrap();
 }
 
-// rule: tree/permissions
+// rule: tree/permissions, tree/initial-permissions
 #[test]
 fn properties_belong_to_the_owner_and_fields_to_writers() {
     let world = world();

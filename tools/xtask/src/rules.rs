@@ -38,12 +38,14 @@ pub(crate) struct Citation {
     pub(crate) in_test: bool,
 }
 
-/// Finds `rule: page/anchor` in comments; several may stand behind one another with commas.
+/// Finds `rule: page/anchor` in comments, and as a key of examples in YAML; several may stand behind one
+/// another with commas.
 pub(crate) fn cited(sources: &[Source]) -> Vec<Citation> {
     let mut citations = Vec::new();
     for source in sources {
+        let yaml = source.path.extension().is_some_and(|ending| ending == "yaml");
         for (index, line) in source.text.lines().enumerate() {
-            let Some((_, rest)) = line.split_once("rule: ").filter(|(before, _)| comment(before))
+            let Some((_, rest)) = line.split_once("rule: ").filter(|(before, _)| comment(before) || (yaml && before.is_empty()))
             else {
                 continue;
             };
