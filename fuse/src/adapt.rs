@@ -24,6 +24,8 @@ const NAME_BYTES_MAX: usize = 255;
 /// Bytes of one write request: as large as the kernel allows by default.
 const WRITE_BYTES_MAX: u32 = 1 << 20;
 const BLOCK_BYTES: u64 = 4096;
+/// Capabilities of a program.
+const CAPABILITY: &str = "security.capability";
 
 /// Answers the kernel.
 pub(crate) struct Adaptor {
@@ -103,7 +105,9 @@ impl Filesystem for Adaptor {
             | InitFlags::FUSE_DO_READDIRPLUS
             | InitFlags::FUSE_READDIRPLUS_AUTO
             | InitFlags::FUSE_AUTO_INVAL_DATA
-            | InitFlags::FUSE_HANDLE_KILLPRIV;
+            | InitFlags::FUSE_HANDLE_KILLPRIV
+            // With it the kernel asks for the capabilities of a file once, not at every write.
+            | InitFlags::FUSE_HANDLE_KILLPRIV_V2;
         // What an older kernel lacks is done without.
         let _ = config.add_capabilities(wanted & config.capabilities());
         let _ = config.set_max_write(WRITE_BYTES_MAX);
@@ -513,6 +517,10 @@ impl Filesystem for Adaptor {
         size: u32,
         reply: ReplyXattr,
     ) {
+        // Asked for at the first write to every file; nobody can set it.
+        if name == CAPABILITY {
+            return reply.error(Errno::NO_XATTR);
+        }
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         match self.tree.get_xattr(&who, ino(node), name) {

@@ -3,11 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use kompira_schema::error::Fault;
@@ -74,6 +74,8 @@ impl Sink for Mutex<Vec<String>> {
 const ROUND: usize = 1000;
 /// Without a ring, entries that were left behind are looked for this often.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long entries gather before they are written together.
+const GATHER: Duration = Duration::from_millis(20);
 /// From this level on, a line is on disk before its entry leaves the store.
 const DURABLE_LEVEL: i64 = 3;
 
@@ -96,6 +98,8 @@ struct Shared {
 struct State {
     rung: bool,
     stop: bool,
+    /// Somebody waits for the entries to be written.
+    hurry: bool,
     /// Rounds finished.
     rounds: u64,
     busy: bool,
@@ -110,12 +114,21 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let mine = Arc::clone(&shared);
         let run = move || {
+            // Where the last round ended: what stands before it is deleted, and stepping over the
+            // deleted costs more than all the rest. An entry whose commit was overtaken by that of
+            // a higher number is found by the next round that looks from the start.
+            let mut after = None;
+            let mut whole = Instant::now();
             loop {
-                let stop = mine.wait();
+                let Wanted { stop, all } = mine.wait();
+                if stop || all || whole.elapsed() >= EVERY {
+                    (after, whole) = (None, Instant::now());
+                }
                 let mut more = true;
                 while more {
-                    more = round(&store, &*sink, &zone).unwrap_or_else(|fault| {
+                    more = round(&store, &*sink, &zone, &mut after).unwrap_or_else(|fault| {
                         tracing::error!(?fault, "audit entries cannot be written; they are kept");
+                        after = None;
                         false
                     });
                 }
@@ -146,6 +159,7 @@ impl Writer {
         let wanted = state.rounds + if state.busy { 2 } else { 1 };
         while state.rounds < wanted && !state.stop {
             state.rung = true;
+            state.hurry = true;
             self.shared.bell.notify_one();
             self.shared.done.wait_for(&mut state, EVERY);
         }
@@ -165,16 +179,34 @@ impl Drop for Writer {
     }
 }
 
+/// What a round of the writer is to do.
+struct Wanted {
+    /// It is the last one.
+    stop: bool,
+    /// It looks at all entries, not only at those that are new.
+    all: bool,
+}
+
 impl Shared {
-    /// Waits for a ring; answers whether to stop after this round.
-    fn wait(&self) -> bool {
+    /// Waits for a ring, and a moment for others to follow it.
+    fn wait(&self) -> Wanted {
         let mut state = self.state.lock();
         if !state.rung && !state.stop {
             self.bell.wait_for(&mut state, EVERY);
         }
+        let start = Instant::now();
+        while state.rung && !state.stop && !state.hurry {
+            let left = GATHER.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            self.bell.wait_for(&mut state, left);
+        }
+        let all = state.hurry || !state.rung;
         state.rung = false;
+        state.hurry = false;
         state.busy = true;
-        state.stop
+        Wanted { stop: state.stop, all }
     }
 
     fn finished(&self) {
@@ -185,15 +217,22 @@ impl Shared {
     }
 }
 
-/// Writes the oldest entries; answers whether there may be more.
-fn round(store: &Store, sink: &dyn Sink, zone: &TimeZone) -> Result<bool, Fault> {
+/// Writes the oldest entries after `after`, and moves it; answers whether there may be more.
+fn round(
+    store: &Store,
+    sink: &dyn Sink,
+    zone: &TimeZone,
+    after: &mut Option<Vec<u8>>,
+) -> Result<bool, Fault> {
+    let start = after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+    let range = KeyRange { start, ..KeyRange::all() };
     let snapshot = store.snapshot();
     let mut lines = Vec::new();
     let mut keys = Vec::new();
     let mut durable = false;
     snapshot.try_scan::<Fault>(
         Family::Audit,
-        &KeyRange::all(),
+        &range,
         Direction::Forward,
         |key, row| {
             match unpack::<Entry>(Family::Audit, key, row) {
@@ -213,12 +252,16 @@ fn round(store: &Store, sink: &dyn Sink, zone: &TimeZone) -> Result<bool, Fault>
     }
     sink.append(&lines, durable).map_err(|error| Fault::from(StoreError::from(error)))?;
     let more = keys.len() == ROUND;
+    let last = keys.last().cloned();
     let mut batch = store.batch(&snapshot);
     for key in keys {
         batch.delete(Family::Audit, key);
     }
     match store.commit(batch, Durability::Lazy) {
-        Ok(_) => Ok(more),
+        Ok(_) => {
+            *after = last;
+            Ok(more)
+        }
         Err(CommitError::Fault(fault)) => Err(fault),
         Err(CommitError::Conflict) => Err(Fault::internal("audit rows cannot conflict")),
     }

@@ -1,4 +1,8 @@
-//! The committer: one thread that checks, numbers, writes, syncs, publishes and answers.
+//! The committer: one at a time checks, numbers, writes, syncs, publishes and answers.
+//!
+//! It is a state behind a lock. A thread of its own works off what is waiting, in groups, and does
+//! the background syncs. A caller that finds the lock free commits by itself, which spares it two
+//! changes of thread; whoever finds it taken waits in the queue and is part of the next group.
 //!
 //! Order of a group: check each batch against the conflict table → one atomic engine write
 //! without sync → one WAL sync if a member asked for it → publish the new state → feed → answers.
@@ -6,11 +10,11 @@
 //! whoever has an answer sees its commit.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use jiff::Timestamp;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::Rev;
@@ -46,6 +50,7 @@ pub enum Durability {
 }
 
 pub(super) type Answer<T> = Sender<Result<T, CommitError>>;
+type Outcome = Result<Rev, CommitError>;
 pub(super) type Plan = Box<dyn FnOnce(&dyn KvRead) -> Result<WriteSet, StoreError> + Send>;
 
 /// What waits for the committer.
@@ -58,6 +63,8 @@ pub(super) enum Work {
     Sync(Answer<()>),
     /// Run while nothing is written; the answer is the newest revision.
     Still(Box<dyn FnOnce() -> Result<(), StoreError> + Send>, Answer<Rev>),
+    /// Something was written that wants a background sync.
+    Wake,
     /// Write out, sync and end.
     Stop,
 }
@@ -72,10 +79,11 @@ pub(super) struct Shared {
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
-    pub(super) work: Receiver<Work>,
     window: Window,
     /// Since when something written is not yet synced.
     unsynced: Option<Instant>,
+    /// Engine writes so far: whether there was one during a background sync.
+    writes: u64,
     /// How many were in the last synced group, and how long its sync took.
     last: (usize, Duration),
 }
@@ -92,44 +100,48 @@ struct Group {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, work: Receiver<Work>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         let rev = shared.published.load().rev;
         let last = (1, Duration::ZERO);
-        Self { shared, work, window: Window::new(rev), unsynced: None, last }
+        Self { shared, window: Window::new(rev), unsynced: None, writes: 0, last }
     }
 
-    /// Works until told to stop.
-    pub(super) fn run(mut self) {
+    /// Works off what is sent until told to stop. A panic under the lock, here or in a caller,
+    /// ends the thread, and with it all writing.
+    pub(super) fn run(committer: &Mutex<Self>, work: &Receiver<Work>) {
         let mut held: Option<Work> = None;
         loop {
-            let work = match held.take() {
-                Some(work) => work,
-                None => match self.next_work() {
-                    Some(work) => work,
-                    None => continue,
+            let next = match held.take() {
+                Some(work) => Some(work),
+                None => match Self::next_work(committer, work) {
+                    Ok(next) => next,
+                    Err(Poisoned) => return,
                 },
             };
-            match work {
+            let Some(next) = next else { continue };
+            let Ok(mut this) = committer.lock() else { return };
+            match next {
                 Work::Commit(batch, durability, answer) => {
-                    held = self.group((*batch, durability, answer));
+                    held = this.group((*batch, durability, answer), Some(work));
                 }
                 Work::Apply(plan, durability, answer) => {
-                    let done = self.apply(plan, durability);
+                    let done = this.apply(plan, durability);
                     let _ = answer.send(done.map_err(CommitError::from));
                 }
                 Work::Sync(answer) => {
-                    let _ = answer.send(self.sync().map_err(CommitError::from));
+                    let _ = answer.send(this.sync().map_err(CommitError::from));
                 }
                 Work::Still(run, answer) => {
-                    let rev = self.shared.published.load().rev;
-                    let done = self.sync().and_then(|()| run());
+                    let rev = this.shared.published.load().rev;
+                    let done = this.sync().and_then(|()| run());
                     let _ = answer.send(done.map(|()| rev).map_err(CommitError::from));
                 }
+                Work::Wake => {}
                 Work::Stop => {
-                    if let Err(error) = self.sync() {
+                    if let Err(error) = this.sync() {
                         tracing::error!(%error, "the last sync of the store failed");
                     }
-                    self.shared.feed.close();
+                    this.shared.feed.close();
                     return;
                 }
             }
@@ -137,28 +149,68 @@ impl Committer {
     }
 
     /// Waits for work, and syncs what was acknowledged lazily when its time has come.
-    fn next_work(&mut self) -> Option<Work> {
-        let Some(since) = self.unsynced else {
-            return Some(self.work.recv().unwrap_or(Work::Stop));
+    fn next_work(committer: &Mutex<Self>, work: &Receiver<Work>) -> Result<Option<Work>, Poisoned> {
+        let since = committer.lock().map_err(|_| Poisoned)?.unsynced;
+        let Some(since) = since else {
+            return Ok(Some(work.recv().unwrap_or(Work::Stop)));
         };
         let left = SYNC_WITHIN.saturating_sub(since.elapsed());
-        match self.work.recv_timeout(left) {
-            Ok(work) if !left.is_zero() => Some(work),
+        match work.recv_timeout(left) {
+            Ok(work) if !left.is_zero() => Ok(Some(work)),
             other => {
-                if let Err(error) = self.sync() {
-                    tracing::error!(%error, "the background sync of the store failed");
-                }
+                Self::sync_behind(committer)?;
                 match other {
-                    Ok(work) => Some(work),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => Some(Work::Stop),
+                    Ok(work) => Ok(Some(work)),
+                    Err(RecvTimeoutError::Timeout) => Ok(None),
+                    Err(RecvTimeoutError::Disconnected) => Ok(Some(Work::Stop)),
                 }
             }
         }
     }
 
-    /// Commits `first` and what else is waiting; answers the work that ended the group.
-    fn group(&mut self, first: (Batch, Durability, Answer<Rev>)) -> Option<Work> {
+    /// The background sync: it runs without the lock, so that lazy commits go on beside it.
+    fn sync_behind(committer: &Mutex<Self>) -> Result<(), Poisoned> {
+        let (shared, writes, start) = {
+            let this = committer.lock().map_err(|_| Poisoned)?;
+            if this.unsynced.is_none() || this.shared.health.writable().is_err() {
+                return Ok(());
+            }
+            (Arc::clone(&this.shared), this.writes, Instant::now())
+        };
+        // Until it is done nothing counts as synced: who asks meanwhile syncs by himself.
+        let synced = sync_log(&shared);
+        let mut this = committer.lock().map_err(|_| Poisoned)?;
+        match synced {
+            Ok(()) if this.writes == writes => this.unsynced = None,
+            Ok(()) => this.unsynced = this.unsynced.map(|_| start),
+            Err(error) => {
+                this.unsynced = None;
+                shared.health.sync_failed(&error);
+                tracing::error!(%error, "the background sync of the store failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits one batch on the caller's own thread. Answers whether the thread has to be told
+    /// that there is something to sync.
+    pub(super) fn alone(&mut self, batch: Batch, durability: Durability) -> (Outcome, bool) {
+        let idle = self.unsynced.is_none();
+        let (answer, answered) = bounded(1);
+        self.group((batch, durability, answer), None);
+        let done = answered.try_recv().unwrap_or_else(|_| {
+            let why = "a commit was not answered";
+            Err(CommitError::Fault(Fault::internal(why)))
+        });
+        (done, idle && self.unsynced.is_some())
+    }
+
+    /// Commits `first` and what else is waiting in `more`; answers the work that ended the group.
+    fn group(
+        &mut self,
+        first: (Batch, Durability, Answer<Rev>),
+        more: Option<&Receiver<Work>>,
+    ) -> Option<Work> {
         let published = self.shared.published.load_full();
         let mut group = Group {
             set: WriteSet::default(),
@@ -191,7 +243,7 @@ impl Committer {
             if count >= GROUP_MAX || group.bytes >= GROUP_BYTES_MAX {
                 break;
             }
-            match self.more(count, &group, gather_until) {
+            match more.and_then(|work| self.next_member(work, count, &group, gather_until)) {
                 Some(Work::Commit(batch, durability, answer)) => {
                     taken = Some((*batch, durability, answer));
                 }
@@ -228,11 +280,17 @@ impl Committer {
 
     /// What joins the group. Those whose commits were answered together come back together, a
     /// moment apart: the first of them waits for the others, or it would have a sync of its own.
-    fn more(&self, count: usize, group: &Group, until: Instant) -> Option<Work> {
+    fn next_member(
+        &self,
+        work: &Receiver<Work>,
+        count: usize,
+        group: &Group,
+        until: Instant,
+    ) -> Option<Work> {
         if group.synced && count < self.last.0 {
-            self.work.recv_deadline(until).ok()
+            work.recv_deadline(until).ok()
         } else {
-            self.work.try_recv().ok()
+            work.try_recv().ok()
         }
     }
 
@@ -305,7 +363,7 @@ impl Committer {
             return Err(error);
         }
         fail_point!("store.commit.after_wal");
-        self.unsynced.get_or_insert_with(Instant::now);
+        self.wrote();
         if group.synced {
             self.sync()?;
         }
@@ -329,7 +387,7 @@ impl Committer {
             self.shared.health.write_failed(&error);
             return Err(error);
         }
-        self.unsynced.get_or_insert_with(Instant::now);
+        self.wrote();
         if durability == Durability::Synced {
             self.sync()?;
         }
@@ -337,27 +395,35 @@ impl Committer {
         Ok(())
     }
 
+    fn wrote(&mut self) {
+        self.writes += 1;
+        self.unsynced.get_or_insert_with(Instant::now);
+    }
+
     /// Makes everything written durable. After a failure the store takes no more writes: what
     /// the kernel dropped, a second sync would not bring back.
-    fn sync(&mut self) -> Result<(), StoreError> {
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.shared.health.writable()?;
         if self.unsynced.is_none() {
             return Ok(());
         }
         let start = Instant::now();
-        let synced = fail_point_io!("store.commit.before_sync")
-            .map_err(StoreError::from)
-            .and_then(|()| self.shared.kv.sync());
-        if let Err(error) = synced {
-            self.unsynced = None;
-            self.shared.health.sync_failed(&error);
-            return Err(error);
-        }
+        let synced = sync_log(&self.shared);
         self.unsynced = None;
         self.last.1 = start.elapsed();
-        fail_point!("store.commit.after_sync");
-        Ok(())
+        synced.inspect_err(|error| self.shared.health.sync_failed(error))
     }
+}
+
+/// A panic happened under the lock: the state behind it is not to be trusted.
+struct Poisoned;
+
+fn sync_log(shared: &Shared) -> Result<(), StoreError> {
+    fail_point_io!("store.commit.before_sync")
+        .map_err(StoreError::from)
+        .and_then(|()| shared.kv.sync())?;
+    fail_point!("store.commit.after_sync");
+    Ok(())
 }
 
 impl Group {

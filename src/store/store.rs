@@ -46,6 +46,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     work: Sender<Work>,
+    committer: Arc<Mutex<Committer>>,
     counters: Arc<Counters>,
     files: Option<BlobFiles>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -110,14 +111,16 @@ impl Store {
             health: Health::default(),
         });
         let (work, waiting) = bounded(WAITING_MAX);
-        let committer = Committer::new(Arc::clone(&shared), waiting);
+        let committer = Arc::new(Mutex::new(Committer::new(Arc::clone(&shared))));
+        let threads = Arc::clone(&committer);
         let thread = std::thread::Builder::new()
             .name("store-commit".into())
-            .spawn(move || committer.run())
+            .spawn(move || Committer::run(&threads, &waiting))
             .map_err(StoreError::from)?;
         Ok(Self(Arc::new(Inner {
             shared,
             work,
+            committer,
             counters: Arc::new(Counters::default()),
             files,
             thread: Mutex::new(Some(thread)),
@@ -149,6 +152,18 @@ impl Store {
     /// [`Kind::Full`] (writes resume when there is room), [`Kind::Unavailable`] (no more writes
     /// until the store is opened again), [`Kind::NotFound`] (a held blob is not stored).
     pub fn commit(&self, batch: Batch, durability: Durability) -> Result<Rev, CommitError> {
+        // A synced commit takes long: it goes where others can join it.
+        if durability == Durability::Lazy
+            && let Ok(mut committer) = self.0.committer.try_lock()
+        {
+            let (done, wake) = committer.alone(batch, durability);
+            drop(committer);
+            if wake {
+                // A full queue keeps the thread awake anyway.
+                let _ = self.0.work.try_send(Work::Wake);
+            }
+            return done;
+        }
         self.ask(|answer| Work::Commit(Box::new(batch), durability, answer))
     }
 
@@ -157,6 +172,9 @@ impl Store {
     /// # Errors
     /// [`Kind::Unavailable`], [`Kind::Io`].
     pub fn sync(&self) -> Result<(), Fault> {
+        if let Ok(mut committer) = self.0.committer.try_lock() {
+            return Ok(committer.sync()?);
+        }
         self.ask_fault(Work::Sync)
     }
 
