@@ -160,7 +160,11 @@ impl From<Fault> for StartError {
             let found = fault.told().args.iter().find(|(key, _)| *key == name);
             found.map_or("?", |(_, text)| text.as_str())
         };
-        Self::Locked(format!("{} (pid {})", arg("command"), arg("pid")))
+        // Whoever holds it may just be writing its name.
+        Self::Locked(match (arg("command"), arg("pid")) {
+            (_, "?") => "another kompira".to_owned(),
+            (command, pid) => format!("{command} (pid {pid})"),
+        })
     }
 }
 
