@@ -16,6 +16,6 @@ pub(super) fn replace_file(path: &Path, content: &[u8]) -> Result<(), super::kv:
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))?;
     Ok(())
 }

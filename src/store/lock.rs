@@ -61,6 +61,7 @@ fn held_by(file: File) -> Fault {
 mod tests {
     use super::*;
 
+    // rule: operations/lock
     #[test]
     fn a_second_holder_is_told_who_is_first() {
         let dir = tempfile::tempdir().unwrap();

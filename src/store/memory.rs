@@ -80,8 +80,8 @@ impl KvRead for State {
 
 impl Kv for Memory {
     fn snapshot(&self) -> Arc<dyn KvRead> {
-        let state = Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner));
-        state
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::<State>::clone(&state)
     }
 
     fn write(&self, set: &WriteSet, _durable: bool) -> Result<(), StoreError> {

@@ -20,6 +20,8 @@ use crate::fail_point;
 /// The version this binary writes.
 pub const FORMAT: u32 = 1;
 
+type RunStep = fn(&dyn KvRead, cursor: Option<&[u8]>) -> Result<Chunk, StoreError>;
+
 /// From the version before to `to`.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
@@ -28,7 +30,7 @@ pub(super) struct Step {
     /// Names its cursor; never changed.
     pub(super) name: &'static str,
     /// Plans the next chunk after `cursor`.
-    pub(super) run: fn(&dyn KvRead, cursor: Option<&[u8]>) -> Result<Chunk, StoreError>,
+    pub(super) run: RunStep,
 }
 
 /// A part of a step.
@@ -194,6 +196,7 @@ mod tests {
         }
     }
 
+    // rule: operations/format
     #[test]
     fn a_newer_store_is_refused() {
         let dir = tempfile::tempdir().unwrap();

@@ -63,6 +63,7 @@ impl Room {
 mod tests {
     use super::*;
 
+    // rule: operations/disk-full
     #[test]
     fn more_than_there_is_is_refused_and_less_is_not() {
         let room = Room::new(Path::new("/"), 0);

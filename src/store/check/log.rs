@@ -88,8 +88,14 @@ impl Check<'_> {
         let range = KeyRange::prefix(prefix);
         let read = self.snapshot.clone();
         read.scan(family, &range, Direction::Reverse, &mut |key, _| {
-            last = key.get(prefix.len()..).and_then(keys::split_u64).map_or(0, |(id, _)| id);
-            ControlFlow::Break(())
+            // Longer keys are lists beside the numbered rows.
+            match key.get(prefix.len()..).and_then(keys::split_u64) {
+                Some((id, [])) => {
+                    last = id;
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
         })?;
         match counter::stored(read.kv(), counter) {
             Ok(next) if next > last => {}

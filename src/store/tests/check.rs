@@ -86,6 +86,7 @@ fn a_sound_store_has_no_findings() {
     });
 }
 
+// rule: operations/fsck
 #[test]
 fn every_broken_invariant_is_named() {
     let object = |id: u64| keys::object(ObjectId(id)).to_vec();

@@ -11,7 +11,7 @@ use crate::store::{Body, Dirent, Durability, EntryKind, Options, Store};
 
 const PARENT: ObjectId = ObjectId(1);
 
-fn entry(child: u64) -> Dirent {
+pub(super) fn entry(child: u64) -> Dirent {
     Dirent {
         since: Rev(0),
         child: ObjectId(child),
