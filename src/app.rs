@@ -28,9 +28,9 @@ use crate::files::Processes;
 use crate::http::{self, About, Parts, Pool, Service};
 use crate::tree::Tree;
 
+pub use crate::base::socket::socket_of;
 pub use first::First;
 pub use notice::{Notice, welcome};
-pub use crate::base::socket::socket_of;
 
 /// How much of the server is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,8 +272,7 @@ fn mount_all(
     });
     let mut mounts = Vec::with_capacity(start.mounts.len());
     for (number, dir) in (0..).zip(&start.mounts) {
-        let mounted =
-            mount::mount(tree, Arc::clone(clock), live.clone(), &start.data, dir, number);
+        let mounted = mount::mount(tree, Arc::clone(clock), live.clone(), &start.data, dir, number);
         mounts.push(mounted.map_err(|fault| StartError::Mount { path: dir.clone(), fault })?);
     }
     Ok(mounts)

@@ -7,5 +7,5 @@ mod level;
 mod writer;
 
 pub use entry::{Attempt, Class, Entry, Exec, LINE_BYTES_MAX, Permit, Target, Verb, hint};
-pub use level::{Levels, LevelSource};
+pub use level::{LevelSource, Levels};
 pub use writer::{FileSink, Sink, Writer};

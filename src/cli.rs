@@ -42,7 +42,13 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "URL", env = "KOMPIRA_URL")]
     url: Option<String>,
     /// Token for --url
-    #[arg(long, global = true, value_name = "TOKEN", env = "KOMPIRA_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "KOMPIRA_TOKEN",
+        hide_env_values = true
+    )]
     token: Option<String>,
     /// Only errors on standard error
     #[arg(short, long, global = true)]

@@ -212,7 +212,9 @@ impl Files {
         let mut ask = self.ask(who);
         let rev = ask.view.rev();
         match call(&mut ask) {
-            Err(fault) if fault.kind() == Kind::NotFound && self.shared.tree.store().rev() != rev => {
+            Err(fault)
+                if fault.kind() == Kind::NotFound && self.shared.tree.store().rev() != rev =>
+            {
                 call(&mut self.ask(who))
             }
             answer => answer,

@@ -30,9 +30,7 @@ mod window;
 pub use batch::{Batch, CommitError};
 pub use blob::{BlobReader, Blobs, INLINE_MAX};
 pub use check::{Depth, Finding, Report};
-pub use codec::{
-    Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, Head, Place, What,
-};
+pub use codec::{Body, ChangeRow, Changed, DERIVED, Dirent, EntryKind, Head, Place, What};
 pub use commit::Durability;
 pub use counter::Counter;
 pub use feed::{CommitInfo, FEED_WAITING_MAX, Fed, Subscription};

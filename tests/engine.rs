@@ -142,7 +142,10 @@ fn a_killed_server_repeats_no_step_and_leaves_no_ghost() {
             }
         }
     }
-    println!("processes={PROCESSES} done={done} interrupted={interrupted} ghosts=0 settled in {:?}", restarted.elapsed());
+    println!(
+        "processes={PROCESSES} done={done} interrupted={interrupted} ghosts=0 settled in {:?}",
+        restarted.elapsed()
+    );
     let list = server.client().get("/process?status=RUNNING").json();
     assert_eq!(list["count"], 0, "{list}");
     assert!(done > 0 && interrupted > 0);

@@ -74,7 +74,13 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
     });
     let runner = Manager::new(Arc::new(local), start.pool_size);
     let limits = Limits { commands: start.pool_size, ..Limits::default() };
-    Engine::start(tree.clone(), Arc::new(crate::stdlib::builtins()), Arc::new(runner), clock, limits)
+    Engine::start(
+        tree.clone(),
+        Arc::new(crate::stdlib::builtins()),
+        Arc::new(runner),
+        clock,
+        limits,
+    )
 }
 
 /// The key of the directory; a new store gets a new one.

@@ -239,9 +239,9 @@ fn masked(key: &str, value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
         _ if secret => Value::from("***"),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(key, value)| (key.clone(), masked(key, value))).collect())
-        }
+        Value::Object(map) => Value::Object(
+            map.iter().map(|(key, value)| (key.clone(), masked(key, value))).collect(),
+        ),
         Value::Array(items) => items.iter().map(|item| masked("", item)).collect(),
         other => other.clone(),
     }

@@ -194,7 +194,13 @@ impl LevelSource {
 mod tests {
     use super::*;
 
-    fn level(levels: &Levels, interface: &str, class: Class, verb: Verb, path: &str) -> Option<i64> {
+    fn level(
+        levels: &Levels,
+        interface: &str,
+        class: Class,
+        verb: Verb,
+        path: &str,
+    ) -> Option<i64> {
         levels.level(interface, class, verb, Permit::Allowed, true, (Some(path), None))
     }
 
@@ -206,8 +212,14 @@ mod tests {
         assert_eq!(level(&levels, "web", Class::Object, Verb::Read, "/config/license"), Some(2));
         assert_eq!(level(&levels, "fs", Class::Object, Verb::Create, "/a"), Some(3));
         assert_eq!(level(&levels, "api", Class::Object, Verb::Read, "/a"), None);
-        let denied =
-            levels.level("api", Class::Object, Verb::Read, Permit::Denied, false, (Some("/a"), None));
+        let denied = levels.level(
+            "api",
+            Class::Object,
+            Verb::Read,
+            Permit::Denied,
+            false,
+            (Some("/a"), None),
+        );
         assert_eq!(denied, Some(3));
         let config = (Some("/system/x/y"), Some("/system/types/Config"));
         assert_eq!(

@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::ops::{Bound, ControlFlow};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -230,23 +230,18 @@ fn round(
     let mut lines = Vec::new();
     let mut keys = Vec::new();
     let mut durable = false;
-    snapshot.try_scan::<Fault>(
-        Family::Audit,
-        &range,
-        Direction::Forward,
-        |key, row| {
-            match unpack::<Entry>(Family::Audit, key, row) {
-                Ok(entry) => {
-                    durable |= entry.level >= DURABLE_LEVEL;
-                    lines.push(entry.line(zone));
-                }
-                // An entry that cannot be read would stop all that follow.
-                Err(error) => tracing::error!(%error, "a damaged audit entry is dropped"),
+    snapshot.try_scan::<Fault>(Family::Audit, &range, Direction::Forward, |key, row| {
+        match unpack::<Entry>(Family::Audit, key, row) {
+            Ok(entry) => {
+                durable |= entry.level >= DURABLE_LEVEL;
+                lines.push(entry.line(zone));
             }
-            keys.push(key.to_vec());
-            Ok(if keys.len() < ROUND { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-        },
-    )?;
+            // An entry that cannot be read would stop all that follow.
+            Err(error) => tracing::error!(%error, "a damaged audit entry is dropped"),
+        }
+        keys.push(key.to_vec());
+        Ok(if keys.len() < ROUND { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
     if keys.is_empty() {
         return Ok(false);
     }

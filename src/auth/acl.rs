@@ -179,9 +179,9 @@ impl Acl {
             return own.rights;
         }
         let mine = || {
-            self.groups.iter().filter(|entry| {
-                entry.group == super::Group::OTHER || groups.contains(&entry.group)
-            })
+            self.groups
+                .iter()
+                .filter(|entry| entry.group == super::Group::OTHER || groups.contains(&entry.group))
         };
         let Some(top) = mine().map(|entry| entry.priority).max() else { return Rights::NONE };
         mine()

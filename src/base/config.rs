@@ -98,8 +98,7 @@ impl Config {
                     Some(_) if entry.value.is_empty() => {}
                     Some(setting) => {
                         setting.text = entry.value;
-                        setting.origin =
-                            Origin::File { path: path.to_owned(), line: entry.line };
+                        setting.origin = Origin::File { path: path.to_owned(), line: entry.line };
                     }
                 }
             }

@@ -209,8 +209,7 @@ mod armed {
         #[test]
         fn the_armed_text_is_read() {
             let armed = parse("a.b@3,c@1:delay=20,d@2:error=enospc,bad@x");
-            let got: Vec<_> =
-                armed.iter().map(|a| (a.point.as_str(), a.at, a.action)).collect();
+            let got: Vec<_> = armed.iter().map(|a| (a.point.as_str(), a.at, a.action)).collect();
             assert_eq!(
                 got,
                 [

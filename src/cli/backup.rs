@@ -21,7 +21,9 @@ use crate::transfer::archive::Reader;
 /// The archive appears complete or not at all. The key of the passwords is not in it: keep
 /// DATA/.secret_key in a safe place.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira backup backup.zip && kompira backup --verify backup.zip")]
+#[command(
+    after_help = "Example:\n  kompira backup backup.zip && kompira backup --verify backup.zip"
+)]
 pub(super) struct Backup {
     /// The archive; kompira_backup-YYYYMMDD-HHMMSS.zip without a name
     #[arg(value_name = "FILE")]
@@ -114,7 +116,9 @@ fn verify(archive: &Path, quiet: bool) -> Result<ExitCode, Trouble> {
 
 /// Read a backup archive into a new data directory
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira restore --data new backup.zip --secret-key-file old/.secret_key")]
+#[command(
+    after_help = "Example:\n  kompira restore --data new backup.zip --secret-key-file old/.secret_key"
+)]
 pub(super) struct Restore {
     /// The archive
     #[arg(value_name = "FILE")]

@@ -11,8 +11,8 @@ use super::talk;
 use super::trouble::{Exit, Trouble};
 use crate::app;
 use crate::base::socket::Reachable;
-use crate::http::answer::CLIENT_HEADER;
 use crate::http::EXEC_HEADER;
+use crate::http::answer::CLIENT_HEADER;
 
 /// How long another command that holds the data directory is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(15);
@@ -70,10 +70,8 @@ impl Client {
                 return Err(unreachable(&place.data));
             }
             let mode = if need == Need::Full { app::Mode::Full } else { app::Mode::Tree };
-            let start = app::Start {
-                create: need == Need::New,
-                ..app::Start::private(&place.data, mode)
-            };
+            let start =
+                app::Start { create: need == Need::New, ..app::Start::private(&place.data, mode) };
             match app::start(start).await {
                 Ok(running) => {
                     let socket = running.socket().to_owned();
@@ -112,7 +110,13 @@ impl Client {
             .unix_socket(reachable.path())
             .build()
             .map_err(|error| Trouble::failed(error.to_string()))?;
-        Ok(Self { http, base: "http://localhost".to_owned(), token: None, own, _reachable: Some(reachable) })
+        Ok(Self {
+            http,
+            base: "http://localhost".to_owned(),
+            token: None,
+            own,
+            _reachable: Some(reachable),
+        })
     }
 
     /// A request to `path`, which is encoded already.
@@ -160,8 +164,11 @@ impl Client {
         while let Some(deeper) = why.source() {
             why = deeper;
         }
-        Trouble::new(Exit::Unreachable, format!("the server at {} does not answer: {why}", self.base))
-            .advise("is it running? kompira status tells")
+        Trouble::new(
+            Exit::Unreachable,
+            format!("the server at {} does not answer: {why}", self.base),
+        )
+        .advise("is it running? kompira status tells")
     }
 
     /// Ends the server if this command started one.
@@ -266,7 +273,9 @@ fn mount_around(mountinfo: &str, here: &Path) -> Option<PathBuf> {
         }
     }
     match best {
-        Some((_, "fuse.kompira" | "fuse", source)) if source.starts_with('/') => Some(unescaped(source)),
+        Some((_, "fuse.kompira" | "fuse", source)) if source.starts_with('/') => {
+            Some(unescaped(source))
+        }
         _ => None,
     }
 }
@@ -293,8 +302,9 @@ async fn try_socket(path: &Path) -> Socket {
 }
 
 fn unreachable(data: &Path) -> Trouble {
-    Trouble::new(Exit::Unreachable, format!("no server holds {}", data.display()))
-        .advise("start one: kompira serve --data DIR; or name its directory: --data DIR or KOMPIRA_DATA")
+    Trouble::new(Exit::Unreachable, format!("no server holds {}", data.display())).advise(
+        "start one: kompira serve --data DIR; or name its directory: --data DIR or KOMPIRA_DATA",
+    )
 }
 
 /// The data directory is held by somebody who does not answer.

@@ -38,7 +38,8 @@ impl Fsck {
         client.close().await;
         let report = report?;
         let number = |key: &str| report.get(key).and_then(Json::as_u64).unwrap_or_default();
-        let findings = report.get("findings").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let findings =
+            report.get("findings").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if self.json {
             println(&format!("{report:#}"));
         } else {

@@ -81,7 +81,10 @@ mod tests {
     // rule: operations/command-names
     #[test]
     fn the_old_names_of_the_programs_are_understood() {
-        assert_eq!(rewritten(&["/usr/sbin/kompirad", "--data", "d"]), ["kompira", "serve", "--data", "d"]);
+        assert_eq!(
+            rewritten(&["/usr/sbin/kompirad", "--data", "d"]),
+            ["kompira", "serve", "--data", "d"]
+        );
         let command = clap::Command::new("kompira");
         assert!(rewrite(vec!["kompira_sendevt".into()], &command).is_err());
     }

@@ -170,7 +170,10 @@ impl Ids {
             if done != Json::Bool(true) {
                 exit = Exit::Failed;
                 if !quiet {
-                    talk::say(format!("kompira: /process/id_{}: its state allows no {order}", id.0));
+                    talk::say(format!(
+                        "kompira: /process/id_{}: its state allows no {order}",
+                        id.0
+                    ));
                 }
             }
         }
@@ -196,11 +199,14 @@ impl List {
     fn query(&self, page: usize) -> String {
         let mut query = format!("?page={page}&page_size={PAGE}&order_by=-id");
         if !self.json {
-            query.push_str("&attrs=id,status,suspended,user,job,started_time,elapsed_time,exit_status");
+            query.push_str(
+                "&attrs=id,status,suspended,user,job,started_time,elapsed_time,exit_status",
+            );
         }
         let active: &[&str] = &["NEW", "READY", "RUNNING", "WAITING"];
         let mut add = |key: &str, value: &str| {
-            let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+            let value =
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
             query.push_str(&format!("&{key}={value}"));
         };
         for status in &self.status {

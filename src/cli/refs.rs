@@ -25,7 +25,8 @@ pub(super) struct Refs {
 impl Refs {
     pub(super) async fn main(self, globals: &Globals) -> Result<ExitCode, Trouble> {
         let client = Client::connect(globals, Need::Tree).await?;
-        let path = percent_encoding::utf8_percent_encode(&self.path, percent_encoding::NON_ALPHANUMERIC);
+        let path =
+            percent_encoding::utf8_percent_encode(&self.path, percent_encoding::NON_ALPHANUMERIC);
         let found = client.get(&format!("/-/refs?path={path}")).await;
         client.close().await;
         let found = found?;
@@ -34,7 +35,9 @@ impl Refs {
             return Ok(Exit::Ok.into());
         }
         for row in found.as_array().into_iter().flatten() {
-            let word = |key: &str| talk::printable(row.get(key).and_then(Json::as_str).unwrap_or_default());
+            let word = |key: &str| {
+                talk::printable(row.get(key).and_then(Json::as_str).unwrap_or_default())
+            };
             println(&format!("{}\t{}", word("abspath"), word("field")));
         }
         Ok(Exit::Ok.into())

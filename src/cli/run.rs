@@ -65,11 +65,9 @@ impl Run {
         if !parameters.is_empty() {
             body.insert("parameters".into(), parameters.into());
         }
-        for (key, value) in [
-            ("command_line", &self.command_line),
-            ("node", &self.node),
-            ("account", &self.account),
-        ] {
+        for (key, value) in
+            [("command_line", &self.command_line), ("node", &self.node), ("account", &self.account)]
+        {
             if let Some(value) = value {
                 body.insert(key.into(), value.as_str().into());
             }

@@ -19,7 +19,9 @@ use crate::base::log;
 /// The directory is made if it does not exist; the first start prints the generated password of
 /// root once. SIGTERM and Ctrl-C stop it cleanly.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira serve --data ./data --mount ./tree --listen 127.0.0.1:8080")]
+#[command(
+    after_help = "Example:\n  kompira serve --data ./data --mount ./tree --listen 127.0.0.1:8080"
+)]
 pub(super) struct Serve {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", env = "KOMPIRA_LISTEN")]
@@ -156,11 +158,7 @@ fn hidden_program() -> Option<String> {
 /// A signal within this time of the first one is the same wish.
 const SECOND_SIGNAL: std::time::Duration = std::time::Duration::from_secs(1);
 
-async fn serve(
-    start: Start,
-    welcome: Option<PathBuf>,
-    quiet: bool,
-) -> Result<ExitCode, Trouble> {
+async fn serve(start: Start, welcome: Option<PathBuf>, quiet: bool) -> Result<ExitCode, Trouble> {
     let data = start.data.clone();
     let mounts: Vec<_> = start.mounts.iter().map(|path| path.display().to_string()).collect();
     // Before anything is started, so that a signal during the start is a clean stop, too.
@@ -176,9 +174,9 @@ async fn serve(
     };
     let notice = Notice {
         token: first.as_ref().map(|first| first.token.clone()),
-        example: first.and_then(|first| first.example).map(|(path, console)| {
-            (path, talk::printable(&console))
-        }),
+        example: first
+            .and_then(|first| first.example)
+            .map(|(path, console)| (path, talk::printable(&console))),
         program: hidden_program(),
         url,
         data: data.display().to_string(),
@@ -289,12 +287,10 @@ pub(super) fn start_trouble(data: &Path, error: StartError) -> Trouble {
                 .advise("choose another port: --listen 127.0.0.1:0 takes a free one")
         }
         StartError::Io { path, error } => error_at(&path, error).into(),
-        StartError::Mount { path, fault } => Trouble::failed(format!(
-            "cannot mount on {}: {}",
-            path.display(),
-            full_text(&fault)
-        ))
-        .advise("it needs an empty directory of yours, fuse3 (fusermount3) and /dev/fuse"),
+        StartError::Mount { path, fault } => {
+            Trouble::failed(format!("cannot mount on {}: {}", path.display(), full_text(&fault)))
+                .advise("it needs an empty directory of yours, fuse3 (fusermount3) and /dev/fuse")
+        }
         StartError::Fault(fault) => {
             Trouble::failed(format!("cannot open {}: {}", data.display(), full_text(&fault)))
         }

@@ -17,7 +17,9 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// Write objects as a tree of files
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira export-dir --property-mode --current ./out /home /root")]
+#[command(
+    after_help = "Example:\n  kompira export-dir --property-mode --current ./out /home /root"
+)]
 pub(super) struct ExportDir {
     /// Paths of objects; each with all that is below
     #[arg(required = true, value_name = "PATH")]
@@ -116,7 +118,8 @@ pub(super) struct ImportDir {
 
 impl ImportDir {
     pub(super) async fn main(self, globals: &Globals) -> Result<ExitCode, Trouble> {
-        let sources = self.sources.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        let sources =
+            self.sources.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
         let key = self.secret_key_file.as_deref().map(absolute).transpose()?;
         let body = json!({
             "sources": sources,

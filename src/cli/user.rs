@@ -182,9 +182,8 @@ impl Change {
             let line = if path.as_os_str() == "-" {
                 std::io::stdin().lock().lines().next().transpose()?
             } else {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Trouble::failed(format!("{}: {error}", path.display()))
-                })?;
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Trouble::failed(format!("{}: {error}", path.display())))?;
                 text.lines().next().map(str::to_owned)
             };
             let line = line.filter(|line| !line.is_empty());
@@ -220,7 +219,8 @@ fn asked(name: &str) -> Result<String, Trouble> {
 }
 
 async fn find(client: &Client, collection: &str, key: &str, name: &str) -> Result<String, Trouble> {
-    let name_in_url = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    let name_in_url =
+        percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     let list = client.get(&format!("{collection}?{key}={name_in_url}&attrs=abspath")).await?;
     let path = list["results"][0]["abspath"].as_str().map(str::to_owned);
     path.ok_or_else(|| Trouble::failed(format!("there is no {name} in {collection}")))
@@ -250,9 +250,7 @@ fn print(rows: &[Json], columns: &[&str], json: bool) {
         table.add_row(columns.iter().map(|name| match &row[*name] {
             Json::Null => "-".to_owned(),
             Json::String(text) => talk::printable(text),
-            Json::Array(list) => {
-                list.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(",")
-            }
+            Json::Array(list) => list.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","),
             other => other.to_string(),
         }));
     }

@@ -216,7 +216,8 @@ mod tests {
     #[tokio::test]
     async fn problems_stand_flat_under_their_fields() {
         let problem = |at: &str| Problem { at: at.into(), message: message!("internal") };
-        let fault = Fault::invalid(vec![problem("name"), problem("job"), problem("name"), problem("")]);
+        let fault =
+            Fault::invalid(vec![problem("name"), problem("job"), problem("name"), problem("")]);
         let answer = Failure::from(fault).answer(false);
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         let body: Json = serde_json::from_str(&body(answer).await).unwrap();

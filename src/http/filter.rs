@@ -80,8 +80,8 @@ pub(super) fn conditions(
     for (key, value) in query.filters() {
         let (name, lookup) = key.split_once("__").unwrap_or((key, "exact"));
         let attribute = table.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-        let attribute =
-            attribute.ok_or_else(|| Failure::field(key, "There is no such attribute to filter by."))?;
+        let attribute = attribute
+            .ok_or_else(|| Failure::field(key, "There is no such attribute to filter by."))?;
         if attribute == Attribute::AnyOf
             && let Some(Test::OneOf(words)) =
                 found.iter_mut().find(|c| c.attribute == name).map(|c| &mut c.test)
@@ -300,20 +300,42 @@ mod tests {
         let row = serde_json::json!({"name": "Night Check", "lineno": 7, "status": "DONE",
             "started_time": "2025-03-02T01:15:02.300000Z", "suspended": false, "invoker": null});
         for (query, wanted) in [
-            ("name=Night+Check", true), ("name=night+check", false), ("name__iexact=night+check", true),
-            ("name__contains=ht", true), ("name__icontains=CHECK", true), ("name__startswith=Ni", true),
-            ("name__endswith=eck", true), ("name__regex=^N.*k$", true), ("name__iregex=^n", true),
-            ("name__istartswith=x", false), ("lineno=7", true), ("lineno__gt=6", true),
-            ("lineno__lte=6", false), ("status=RUNNING&status=DONE", true), ("status=RUNNING", false),
-            ("started_time__gte=2025-03-02T01:15:02Z", true), ("suspended=false", true),
-            ("started_time__lt=2025-03-02T01:15:02.3Z", false), ("suspended=True", false),
-            ("invoker__isnull=true", true), ("invoker__isnull=0", false), ("name=x&lineno=7", false),
+            ("name=Night+Check", true),
+            ("name=night+check", false),
+            ("name__iexact=night+check", true),
+            ("name__contains=ht", true),
+            ("name__icontains=CHECK", true),
+            ("name__startswith=Ni", true),
+            ("name__endswith=eck", true),
+            ("name__regex=^N.*k$", true),
+            ("name__iregex=^n", true),
+            ("name__istartswith=x", false),
+            ("lineno=7", true),
+            ("lineno__gt=6", true),
+            ("lineno__lte=6", false),
+            ("status=RUNNING&status=DONE", true),
+            ("status=RUNNING", false),
+            ("started_time__gte=2025-03-02T01:15:02Z", true),
+            ("suspended=false", true),
+            ("started_time__lt=2025-03-02T01:15:02.3Z", false),
+            ("suspended=True", false),
+            ("invoker__isnull=true", true),
+            ("invoker__isnull=0", false),
+            ("name=x&lineno=7", false),
             ("format=json&attrs=id&page_size=3", true),
         ] {
             assert_eq!(holds(query, &row), Ok(wanted), "{query}");
         }
-        for bad in ["colour=1", "lineno__contains=1", "status__in=DONE", "lineno=x", "name__regex=(",
-            "started_time=yesterday-ish", "invoker__isnull=perhaps", "name__in=a"] {
+        for bad in [
+            "colour=1",
+            "lineno__contains=1",
+            "status__in=DONE",
+            "lineno=x",
+            "name__regex=(",
+            "started_time=yesterday-ish",
+            "invoker__isnull=perhaps",
+            "name__in=a",
+        ] {
             assert!(holds(bad, &row).is_err(), "{bad}");
         }
     }
@@ -325,7 +347,9 @@ mod tests {
         let keys = order(&query, TABLE).unwrap();
         let row = |id: u64, name: &str, line: u64| serde_json::json!({"id": id, "name": name, "lineno": line});
         let mut rows: Vec<_> = [row(1, "a", 1), row(2, "b", 2), row(3, "b", 1), row(4, "b", 1)]
-            .into_iter().zip(0..).collect();
+            .into_iter()
+            .zip(0..)
+            .collect();
         sort(&mut rows, &keys);
         let ids: Vec<_> = rows.iter().map(|(row, _)| row["id"].as_u64().unwrap()).collect();
         assert_eq!(ids, [3, 4, 2, 1]);

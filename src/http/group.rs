@@ -47,7 +47,8 @@ pub(super) async fn member(ask: &Arc<Ask>, id: GroupId, body: Body) -> Answer {
     if ask.target.method.is_some() {
         return Err(nothing());
     }
-    ask.blocking(move |ask| ask.service.tree.view().group(id).map(drop).ok_or_else(nothing)).await?;
+    ask.blocking(move |ask| ask.service.tree.view().group(id).map(drop).ok_or_else(nothing))
+        .await?;
     if let Some(options) = verbs(ask, MEMBER)? {
         return Ok(options);
     }

@@ -9,9 +9,9 @@ use kompira_schema::message;
 use kompira_schema::tree::{Caller, Interface};
 
 use super::Service;
-use crate::auth::User;
 use super::answer::Failure;
 use super::query::Query;
+use crate::auth::User;
 
 /// Header by which a command says its name for the audit; believed over the private socket only.
 pub const EXEC_HEADER: &str = "x-kompira-exec";

@@ -23,8 +23,7 @@ pub(super) async fn of(response: Response) -> Answer {
         escaped(&format!("{json:#}"))
     );
     head.headers.remove(header::CONTENT_LENGTH);
-    head.headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     Ok(Response::from_parts(head, Body::from(page)))
 }
 

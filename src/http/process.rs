@@ -205,7 +205,8 @@ fn render(view: &View, info: &ProcessInfo, console: &str, want: &Want) -> Result
     let path = |id: Option<ObjectId>| {
         id.and_then(|id| view.path_of(id)).map_or(Json::Null, |path| path.as_str().into())
     };
-    let time = |time: Option<jiff::Timestamp>| time.map_or(Json::Null, |time| datetime(time).into());
+    let time =
+        |time: Option<jiff::Timestamp>| time.map_or(Json::Null, |time| datetime(time).into());
     let mut map = Map::new();
     let mut put = |key: &str, value: Json| {
         map.insert(key.to_owned(), value);

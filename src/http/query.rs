@@ -192,7 +192,10 @@ mod tests {
     // rule: http/attrs
     #[test]
     fn attrs_are_repeated_or_joined_by_commas() {
-        assert_eq!(query("attrs=id&attrs=abspath,owner").attrs().unwrap(), ["id", "abspath", "owner"]);
+        assert_eq!(
+            query("attrs=id&attrs=abspath,owner").attrs().unwrap(),
+            ["id", "abspath", "owner"]
+        );
         assert_eq!(query("attrs=").attrs(), None);
         assert_eq!(query("").attrs(), None);
     }
@@ -200,7 +203,9 @@ mod tests {
     // rule: http/filters
     #[test]
     fn what_has_another_meaning_is_no_filter() {
-        let query = query("format=json&token=t&page=1&page_size=2&attrs=id&order_by=id&a__in=1,2&field%3Ab=%2B+x");
+        let query = query(
+            "format=json&token=t&page=1&page_size=2&attrs=id&order_by=id&a__in=1,2&field%3Ab=%2B+x",
+        );
         let filters: Vec<_> = query.filters().collect();
         assert_eq!(filters, [("a__in", "1,2"), ("field:b", "+ x")]);
     }
@@ -208,14 +213,29 @@ mod tests {
     // rule: http/paging
     #[test]
     fn sizes_are_bounded_and_pages_checked() {
-        for (raw, size) in [("", 25), ("page_size=0", 25), ("page_size=-3", 25), ("page_size=x", 25),
-            ("page_size=1000", 1000), ("page_size=1001", 1000), ("page_size=7", 7)] {
+        for (raw, size) in [
+            ("", 25),
+            ("page_size=0", 25),
+            ("page_size=-3", 25),
+            ("page_size=x", 25),
+            ("page_size=1000", 1000),
+            ("page_size=1001", 1000),
+            ("page_size=7", 7),
+        ] {
             assert_eq!(query(raw).page_size(), size, "{raw}");
         }
         for (raw, count, number) in [
-            ("", 0, Some(1)), ("page=1", 0, Some(1)), ("page=2", 0, None), ("page=last", 0, Some(1)),
-            ("page=3", 61, Some(3)), ("page=4", 61, None), ("page=last", 61, Some(3)),
-            ("page=last", 50, Some(2)), ("page=3", 50, None), ("page=0", 61, None), ("page=x", 61, None),
+            ("", 0, Some(1)),
+            ("page=1", 0, Some(1)),
+            ("page=2", 0, None),
+            ("page=last", 0, Some(1)),
+            ("page=3", 61, Some(3)),
+            ("page=4", 61, None),
+            ("page=last", 61, Some(3)),
+            ("page=last", 50, Some(2)),
+            ("page=3", 50, None),
+            ("page=0", 61, None),
+            ("page=x", 61, None),
         ] {
             let found = query(raw).page().and_then(|page| page.number(count, 25));
             assert_eq!(found.ok(), number, "{raw} of {count}");

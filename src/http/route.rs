@@ -87,7 +87,10 @@ async fn common_headers(request: Request, next: Next) -> Response {
         ("x-frame-options", "DENY"),
         ("referrer-policy", "same-origin"),
         ("cache-control", "no-cache, private"),
-        ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
     ] {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
@@ -148,7 +151,8 @@ async fn resource(State(service): State<Service>, request: Request) -> Response 
 async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
     let query = Query::parse(head.uri.query())?;
     let peer = head.extensions.get::<Peer>().copied().unwrap_or(Peer::Local { uid: None });
-    let request = head.extensions.get::<RequestId>().map_or_else(log::request_id, |id| id.0.clone());
+    let request =
+        head.extensions.get::<RequestId>().map_or_else(log::request_id, |id| id.0.clone());
     if service.shutdown.begun() {
         return Err(Fault::new(Kind::Unavailable, message!("http.going_down")).into());
     }
@@ -175,7 +179,8 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         headers: head.headers,
         raw_path,
     });
-    if form == Form::Neither && own.is_none() && ask.target.method.as_deref() != Some("attachments") {
+    if form == Form::Neither && own.is_none() && ask.target.method.as_deref() != Some("attachments")
+    {
         return Err(Failure::NotAcceptable);
     }
     let answer = match own {

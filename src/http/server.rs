@@ -62,10 +62,10 @@ impl Listeners {
         }
         let unix = match socket {
             None => None,
-            Some(path) => Some(bind_socket(path).map_err(|error| BindError {
-                place: path.display().to_string(),
-                error,
-            })?),
+            Some(path) => Some(
+                bind_socket(path)
+                    .map_err(|error| BindError { place: path.display().to_string(), error })?,
+            ),
         };
         Ok(Self { tcp, unix })
     }

@@ -26,8 +26,13 @@ pub(super) async fn handle(ask: &Arc<Ask>, path: &str, body: Body) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let taken = match parts.as_slice() {
         ["status"] | ["refs"] | ["console", _] => GET,
-        ["token"] | ["token", "revoke"] | ["export-dir"] | ["import-dir"] | ["fsck"]
-        | ["backup"] | ["restore"] => POST,
+        ["token"]
+        | ["token", "revoke"]
+        | ["export-dir"]
+        | ["import-dir"]
+        | ["fsck"]
+        | ["backup"]
+        | ["restore"] => POST,
         _ => return Err(nothing()),
     };
     if let Some(options) = verbs(ask, taken)? {

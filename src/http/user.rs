@@ -184,8 +184,7 @@ fn update(ask: &Ask, id: UserId, body: &Map<String, Json>) -> Answer {
         let user = txn.user(id);
         let patch =
             patch(txn, body, user.as_deref()).map_err(|failure| escape(&mut refused, failure))?;
-        txn.update_user(id, patch)
-            .map_err(|fault| escape(&mut refused, on_name("username", fault)))
+        txn.update_user(id, patch).map_err(|fault| escape(&mut refused, on_name("username", fault)))
     });
     finish(done, refused)?;
     detail(ask, id, StatusCode::OK)
@@ -202,8 +201,13 @@ pub(super) fn on_name(field: &str, fault: Fault) -> Failure {
 }
 
 /// What of the body differs from `present`: sending back what one got changes nothing.
-fn patch(txn: &Txn, body: &Map<String, Json>, present: Option<&User>) -> Result<UserPatch, Failure> {
-    let differs = |wished: Option<String>, now: Option<&String>| wished.filter(|text| Some(text) != now);
+fn patch(
+    txn: &Txn,
+    body: &Map<String, Json>,
+    present: Option<&User>,
+) -> Result<UserPatch, Failure> {
+    let differs =
+        |wished: Option<String>, now: Option<&String>| wished.filter(|text| Some(text) != now);
     let groups = match body.get("groups") {
         None | Some(Json::Null) => None,
         Some(Json::Array(names)) => Some(
@@ -222,13 +226,16 @@ fn patch(txn: &Txn, body: &Map<String, Json>, present: Option<&User>) -> Result<
         home: reference(txn, body, "home_directory")?
             .filter(|wished| present.is_none_or(|user| user.home != *wished)),
         groups: groups.filter(|wished| {
-            let (mut wished, mut now) = (wished.clone(), present.map_or(Vec::new(), |user| user.groups.clone()));
+            let (mut wished, mut now) =
+                (wished.clone(), present.map_or(Vec::new(), |user| user.groups.clone()));
             wished.sort_unstable();
             now.sort_unstable();
             present.is_none() || wished != now
         }),
-        active: truth(body, "is_active")?.filter(|wished| present.is_none_or(|user| user.active != *wished)),
-        ldap: truth(body, "is_ldap_user")?.filter(|wished| present.is_none_or(|user| user.ldap != *wished)),
+        active: truth(body, "is_active")?
+            .filter(|wished| present.is_none_or(|user| user.active != *wished)),
+        ldap: truth(body, "is_ldap_user")?
+            .filter(|wished| present.is_none_or(|user| user.ldap != *wished)),
         ..UserPatch::default()
     })
 }

@@ -44,7 +44,9 @@ pub fn to_json(view: &View, value: &Value) -> Result<Json, Fault> {
 fn reference_json(view: &View, reference: Ref) -> Json {
     let text = match reference {
         Ref::Object(id) => return view.path_of(id).map_or(Json::Null, |path| path.as_str().into()),
-        Ref::User(id) => return view.user(id).map_or(Json::Null, |user| user.username.clone().into()),
+        Ref::User(id) => {
+            return view.user(id).map_or(Json::Null, |user| user.username.clone().into());
+        }
         Ref::Group(id) => {
             return view.group(id).map_or(Json::Null, |group| group.name.clone().into());
         }

@@ -92,22 +92,16 @@ impl Blobs {
     pub fn put(&self, content: &mut dyn Read, limit: u64) -> Result<(BlobHash, u64), Fault> {
         let mut start = Vec::new();
         let front = (INLINE_MAX as u64 + 1).min(limit.saturating_add(1));
-        Read::take(&mut *content, front)
-            .read_to_end(&mut start)
-            .map_err(StoreError::from)?;
+        Read::take(&mut *content, front).read_to_end(&mut start).map_err(StoreError::from)?;
         if start.len() as u64 > limit {
             return Err(Fault::new(Kind::TooLarge, message!("store.too_large")));
         }
         match self.0.blob_files() {
-            Some(files) if start.len() > INLINE_MAX => {
-                self.put_file(files, &start, content, limit)
-            }
+            Some(files) if start.len() > INLINE_MAX => self.put_file(files, &start, content, limit),
             _ => {
                 // In memory, and small content: all of it in the row.
                 let rest = limit.saturating_add(1).saturating_sub(start.len() as u64);
-                Read::take(content, rest)
-                    .read_to_end(&mut start)
-                    .map_err(StoreError::from)?;
+                Read::take(content, rest).read_to_end(&mut start).map_err(StoreError::from)?;
                 if start.len() as u64 > limit {
                     return Err(Fault::new(Kind::TooLarge, message!("store.too_large")));
                 }

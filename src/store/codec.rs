@@ -62,9 +62,8 @@ pub fn unpack<T: DeserializeOwned>(
     key: &[u8],
     bytes: &[u8],
 ) -> Result<T, StoreError> {
-    let damaged = |why: &str| {
-        StoreError::corrupt(format!("{} {}: {why}", family.name(), key.escape_ascii()))
-    };
+    let damaged =
+        |why: &str| StoreError::corrupt(format!("{} {}: {why}", family.name(), key.escape_ascii()));
     match bytes.first() {
         Some(&PACKED) => {}
         Some(&version) if version > PACKED => {

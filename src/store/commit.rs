@@ -449,11 +449,12 @@ fn check_blobs(group: &Group, read: &dyn KvRead, batch: &Batch) -> Result<(), Co
         let here = batch.writes.iter().any(|write| {
             write.family == Family::Blob && write.value.is_some() && write.key == hash.0
         });
-        let in_group = || {
-            group.set.writes.iter().any(
-                |write| matches!(write, Write::Put(Family::Blob, key, _) if *key == hash.0),
-            )
-        };
+        let in_group =
+            || {
+                group.set.writes.iter().any(
+                    |write| matches!(write, Write::Put(Family::Blob, key, _) if *key == hash.0),
+                )
+            };
         if !here && read.get(Family::Blob, &hash.0)?.is_none() && !in_group() {
             let told = message!("store.blob_missing");
             let fault = Fault::new(Kind::NotFound, told).because(format!("blob {hash}"));

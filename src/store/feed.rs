@@ -134,12 +134,8 @@ mod tests {
     use super::*;
 
     fn info(rev: u64) -> Arc<CommitInfo> {
-        let row = ChangeRow {
-            time: Timestamp::UNIX_EPOCH,
-            origin: None,
-            by: None,
-            changes: Vec::new(),
-        };
+        let row =
+            ChangeRow { time: Timestamp::UNIX_EPOCH, origin: None, by: None, changes: Vec::new() };
         Arc::new(CommitInfo::new(Rev(rev), row))
     }
 

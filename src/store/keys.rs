@@ -244,10 +244,7 @@ mod tests {
         assert_eq!(read_index(&key), Some((b'O', 2, ObjectId(5))));
         let key = backref(Ref::User(UserId(2)), ObjectId(5), "f");
         let (target, source, field) = read_backref(&key).unwrap();
-        assert_eq!(
-            (target, source, field),
-            (&reference(Ref::User(UserId(2))), ObjectId(5), "f")
-        );
+        assert_eq!((target, source, field), (&reference(Ref::User(UserId(2))), ObjectId(5), "f"));
     }
 
     #[test]

@@ -213,8 +213,7 @@ pub trait KvRead: Send + Sync {
     ///
     /// # Errors
     /// The engine's failure.
-    fn multi_get(&self, family: Family, keys: &[&[u8]])
-    -> Result<Vec<Option<Bytes>>, StoreError>;
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError>;
 
     /// Shows the rows of `range` in order.
     ///

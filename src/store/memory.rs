@@ -46,11 +46,7 @@ impl KvRead for State {
         Ok(self.map(family).get(key).cloned())
     }
 
-    fn multi_get(
-        &self,
-        family: Family,
-        keys: &[&[u8]],
-    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         Ok(keys.iter().map(|key| self.map(family).get(*key).cloned()).collect())
     }
 

@@ -13,8 +13,8 @@ use rocksdb::{
 };
 
 use super::kv::{Family, Kv, KvRead, StoreError, Write, WriteSet};
-use super::options::Options;
 use super::lock::DataLock;
+use super::options::Options;
 use super::room::Room;
 use pinned::Pinned;
 
@@ -132,7 +132,9 @@ impl Kv for Rocks {
                 Write::Put(family, key, value) => {
                     batch.put_cf(handle(&self.opened.db, *family)?, key, value);
                 }
-                Write::Delete(family, key) => batch.delete_cf(handle(&self.opened.db, *family)?, key),
+                Write::Delete(family, key) => {
+                    batch.delete_cf(handle(&self.opened.db, *family)?, key)
+                }
                 Write::DeleteRange(family, start, end) => {
                     batch.delete_range_cf(handle(&self.opened.db, *family)?, start, end);
                 }
@@ -149,6 +151,8 @@ impl Kv for Rocks {
     }
 
     fn checkpoint(&self, dir: &Path) -> Result<(), StoreError> {
-        Checkpoint::new(&self.opened.db).and_then(|point| point.create_checkpoint(dir)).map_err(failed)
+        Checkpoint::new(&self.opened.db)
+            .and_then(|point| point.create_checkpoint(dir))
+            .map_err(failed)
     }
 }

@@ -50,11 +50,7 @@ impl Snapshot {
     }
 
     /// The bytes at `keys`, in their order.
-    pub fn multi_get(
-        &self,
-        family: Family,
-        keys: &[&[u8]],
-    ) -> Result<Vec<Option<Bytes>>, Fault> {
+    pub fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
         Ok(self.0.read.multi_get(family, keys)?)
     }
 
@@ -89,11 +85,7 @@ impl Snapshot {
     }
 
     /// A packed row.
-    pub fn row<T: DeserializeOwned>(
-        &self,
-        family: Family,
-        key: &[u8],
-    ) -> Result<Option<T>, Fault> {
+    pub fn row<T: DeserializeOwned>(&self, family: Family, key: &[u8]) -> Result<Option<T>, Fault> {
         let Some(bytes) = self.get(family, key)? else { return Ok(None) };
         Ok(Some(unpack(family, key, &bytes)?))
     }
@@ -151,11 +143,7 @@ impl Snapshot {
 
     /// The commits after `rev`, at most `limit`; `None` if some of them are no longer kept and
     /// the reader has to start anew.
-    pub fn changes_since(
-        &self,
-        rev: Rev,
-        limit: usize,
-    ) -> Result<Option<Vec<CommitInfo>>, Fault> {
+    pub fn changes_since(&self, rev: Rev, limit: usize) -> Result<Option<Vec<CommitInfo>>, Fault> {
         let mut found = Vec::new();
         if rev >= self.rev() || limit == 0 {
             return Ok(Some(found));
@@ -165,8 +153,8 @@ impl Snapshot {
             ..KeyRange::all()
         };
         self.try_scan::<Fault>(Family::Change, &range, Direction::Forward, |key, value| {
-            let (number, _) = keys::split_u64(key)
-                .ok_or_else(|| StoreError::corrupt("change key"))?;
+            let (number, _) =
+                keys::split_u64(key).ok_or_else(|| StoreError::corrupt("change key"))?;
             let row: ChangeRow = unpack(Family::Change, key, value)?;
             found.push(CommitInfo::new(Rev(number), row));
             Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })

@@ -74,11 +74,7 @@ impl Store {
         steps: &[Step],
         target: u32,
     ) -> Result<Self, Fault> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(StoreError::from)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(StoreError::from)?;
         let lock = DataLock::take(dir, &options.command)?;
         let mark = migrate::read_mark(dir, target)?;
         let database = dir.join(DATABASE);
@@ -246,10 +242,9 @@ impl Store {
             return Err(StoreError::new(Kind::Unavailable, why).into());
         };
         fs::create_dir(dir).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Fault::new(
-                Kind::Exists,
-                message!("store.checkpoint_exists", path = dir.display()),
-            ),
+            ErrorKind::AlreadyExists => {
+                Fault::new(Kind::Exists, message!("store.checkpoint_exists", path = dir.display()))
+            }
             _ => StoreError::from(error).into(),
         })?;
         // From the database's moment to the last link no blob file goes away.

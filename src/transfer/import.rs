@@ -131,8 +131,16 @@ pub fn import_dir(
     }
     let imported: HashSet<String> = found.iter().map(|one| plan::relative(&one.path)).collect();
     let counters = Counters::default();
-    let mut import =
-        Import { tree, who, keys, options, imported: &imported, counters, told, created: HashSet::new() };
+    let mut import = Import {
+        tree,
+        who,
+        keys,
+        options,
+        imported: &imported,
+        counters,
+        told,
+        created: HashSet::new(),
+    };
     for note in notes {
         match note {
             Note::Warning(fault) => import.warn("", fault.told().clone()),
@@ -188,4 +196,3 @@ impl Import<'_> {
 
 /// Runs one step of the import on a transaction: its own, or the one for all.
 type Step<'a> = dyn FnMut(&mut dyn FnMut(&mut Txn) -> Result<(), Fault>) -> Result<(), Fault> + 'a;
-

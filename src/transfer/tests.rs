@@ -62,7 +62,8 @@ fn path(text: &str) -> ObjectPath {
 
 fn add(tree: &Tree, at: &str, type_name: &str, fields: &[(&str, Value)]) -> ObjectId {
     let at = path(at);
-    let fields: Dict = fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let fields: Dict =
+        fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     write(tree, |txn| {
         let parent = txn.resolve(&at.parent().unwrap())?;
         let type_id = txn.resolve(&path(&format!("/system/types/{type_name}")))?;
@@ -96,7 +97,9 @@ fn import(tree: &Tree, from: &Path, options: &import::Options) -> (Counters, Vec
             Event::Warning { at, told } => {
                 format!("W {at}: {}", kompira_schema::catalogue::render(&told, Lang::En))
             }
-            Event::Error { at, fault } => format!("E {at}: {} {:?}", fault.text(Lang::En), fault.problems()),
+            Event::Error { at, fault } => {
+                format!("E {at}: {} {:?}", fault.text(Lang::En), fault.problems())
+            }
         });
     };
     let counters =
@@ -182,7 +185,10 @@ fn example(dir: &Path) {
     put(
         &ops,
         ".racks",
-        &typed("Table", "fields:\n  typeObject: /home/sato/ops/types/Rack\n  relatedObject: /home/sato/ops/check_form\n"),
+        &typed(
+            "Table",
+            "fields:\n  typeObject: /home/sato/ops/types/Rack\n  relatedObject: /home/sato/ops/check_form\n",
+        ),
     );
     for rack in ["r01", "r02"] {
         put(
@@ -195,18 +201,31 @@ fn example(dir: &Path) {
     put(
         &ops,
         "check_form",
-        &typed("Form", "fields:\n  submitObject: /home/sato/ops/check_disk\n  fieldNames: [limit]\n  fieldDisplayNames: [Limit]\n  fieldTypes: [Integer]\n"),
+        &typed(
+            "Form",
+            "fields:\n  submitObject: /home/sato/ops/check_disk\n  fieldNames: [limit]\n  fieldDisplayNames: [Limit]\n  fieldTypes: [Integer]\n",
+        ),
     );
     put(
         &ops,
         "badge",
-        &typed("AttachedFile", "fields:\n  attached1: {name: badge.svg, size: 41, blake3: fe99205d29d553d6ccf70255d9e9045a4294a6c044eab06de82928686140486d, path: .badge.files/attached1/badge.svg}\n  attached2: null\n"),
+        &typed(
+            "AttachedFile",
+            "fields:\n  attached1: {name: badge.svg, size: 41, blake3: fe99205d29d553d6ccf70255d9e9045a4294a6c044eab06de82928686140486d, path: .badge.files/attached1/badge.svg}\n  attached2: null\n",
+        ),
     );
-    put(&ops, ".badge.files/attached1/badge.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n".trim_end());
+    put(
+        &ops,
+        ".badge.files/attached1/badge.svg",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n".trim_end(),
+    );
     put(
         &ops,
         "night_alerts",
-        &typed("Channel", "fields:\n  action_type: ExecuteJobflow\n  action_target: /home/sato/ops/check_disk\n"),
+        &typed(
+            "Channel",
+            "fields:\n  action_type: ExecuteJobflow\n  action_target: /home/sato/ops/check_disk\n",
+        ),
     );
     put(&ops, ".spare", &typed("Directory", "fields:\n  orderBy: null\n  pageSize: 25\n"));
     put(&ops, "spare/.gitkeep", "");
@@ -300,8 +319,11 @@ fn furnish(tree: &Tree) {
     fs::set_permissions(bare.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(bare.join("photo.png"), [0x89, b'P', 0, 0xff]).unwrap();
     fs::create_dir_all(bare.join("empty")).unwrap();
-    let options =
-        import::Options { linesep: LineSep::NoChange, overwrite: true, ..import::Options::default() };
+    let options = import::Options {
+        linesep: LineSep::NoChange,
+        overwrite: true,
+        ..import::Options::default()
+    };
     let (counters, lines) = import(tree, dir.path(), &options);
     assert_eq!(counters.error, 0, "{lines:#?}");
     let long = "監視".repeat(64);
@@ -402,8 +424,7 @@ fn a_backup_restores_everything_and_its_tree_is_the_export() {
     let mut lines = Vec::new();
     let spool = dir.path().join("spool");
     let mut told = |event| lines.push(format!("{event:?}"));
-    let restored =
-        restore(&two, &root(), &archive, &spool, &[&keys], false, &mut told).unwrap();
+    let restored = restore(&two, &root(), &archive, &spool, &[&keys], false, &mut told).unwrap();
     assert_eq!(restored.counters.error, 0, "{lines:#?}");
     assert!(!spool.exists());
     let again = dir.path().join("again");
@@ -415,7 +436,8 @@ fn a_backup_restores_everything_and_its_tree_is_the_export() {
     }
     assert_eq!(a.len(), b.len());
     let (before, after) = (one.view(), two.view());
-    let head = |view: &crate::tree::View, at: &str| view.head(view.resolve(&path(at)).unwrap()).unwrap();
+    let head =
+        |view: &crate::tree::View, at: &str| view.head(view.resolve(&path(at)).unwrap()).unwrap();
     let (old, new) = (head(&before, "/user/gitignore"), head(&after, "/user/gitignore"));
     assert_eq!((old.created, old.updated, old.mtime), (new.created, new.updated, new.mtime));
     let there = after.resolve(&path("/user")).unwrap();

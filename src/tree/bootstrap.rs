@@ -242,11 +242,10 @@ impl First {
         } else if path == "/root" {
             self.home("root")
         } else {
-            Acl { users: vec![], groups: vec![GroupEntry {
-                group: Group::OTHER,
-                rights: Rights::READ,
-                priority: 0,
-            }] }
+            Acl {
+                users: vec![],
+                groups: vec![GroupEntry { group: Group::OTHER, rights: Rights::READ, priority: 0 }],
+            }
         };
         let id = acl.id();
         if id != AclId::EMPTY {
@@ -293,13 +292,9 @@ impl First {
             acl: acl.0,
             name: spot.name.to_owned(),
         };
-        let display_name =
-            if label == spot.name { String::new() } else { label.to_owned() };
-        let body = Body {
-            display_name,
-            description: String::new(),
-            fields: fields.into_iter().collect(),
-        };
+        let display_name = if label == spot.name { String::new() } else { label.to_owned() };
+        let body =
+            Body { display_name, description: String::new(), fields: fields.into_iter().collect() };
         for (target, field) in super::value::references(&body) {
             let key = keys::backref(target, spot.id, &field);
             self.batch.put(Family::Backref, key, Vec::new());

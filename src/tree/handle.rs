@@ -14,9 +14,9 @@ use kompira_schema::value::Dict;
 use quick_cache::sync::Cache;
 
 use super::txn::Txn;
-use super::{bootstrap, fault};
 use super::types::Types;
 use super::view::View;
+use super::{bootstrap, fault};
 use crate::audit::{LevelSource, Sink, Writer};
 use crate::auth::{Acl, AclId, Principals};
 use crate::base::clock::Clock;

@@ -152,11 +152,7 @@ impl View {
     }
 
     /// Whether an object lies below the container that `known` starts with.
-    fn is_below(
-        &self,
-        id: ObjectId,
-        known: &mut HashMap<ObjectId, bool>,
-    ) -> Result<bool, Fault> {
+    fn is_below(&self, id: ObjectId, known: &mut HashMap<ObjectId, bool>) -> Result<bool, Fault> {
         let mut way = Vec::new();
         let mut at = id;
         let answer = loop {

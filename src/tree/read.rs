@@ -108,7 +108,13 @@ impl Reads {
         Ok(())
     }
 
-    pub(super) fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>, stamp: Option<usize>) {
+    pub(super) fn put(
+        &mut self,
+        family: Family,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        stamp: Option<usize>,
+    ) {
         self.set(family, key, Own { value: Some(value.into()), stamp });
     }
 
@@ -163,7 +169,9 @@ impl<'a> Side<'a> {
     fn next_before(&mut self, key: Option<&[u8]>) -> Option<(&'a Vec<u8>, &'a Own)> {
         match self {
             Self::Up(rows) => rows.next_if(|(own, _)| key.is_none_or(|key| own.as_slice() <= key)),
-            Self::Down(rows) => rows.next_if(|(own, _)| key.is_none_or(|key| own.as_slice() >= key)),
+            Self::Down(rows) => {
+                rows.next_if(|(own, _)| key.is_none_or(|key| own.as_slice() >= key))
+            }
         }
     }
 }

@@ -63,8 +63,7 @@ pub(super) fn world_over(store: Store) -> World {
         ..Options::default()
     };
     let keys = Arc::new(Keys::from_text("a key of the tests"));
-    let (tree, generated) =
-        Tree::new(store, keys, Arc::clone(&clock) as _, options).unwrap();
+    let (tree, generated) = Tree::new(store, keys, Arc::clone(&clock) as _, options).unwrap();
     assert_eq!(generated, None);
     World { tree, clock, audit }
 }

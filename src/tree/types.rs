@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::path::ObjectPath;
-use kompira_schema::types::{TypeDef, builtin, builtins, builtin_path};
+use kompira_schema::types::{TypeDef, builtin, builtin_path, builtins};
 use kompira_schema::value::Dict;
 use quick_cache::sync::Cache;
 

@@ -17,7 +17,7 @@ use super::model::{Entry, Head};
 use super::read::Reads;
 use crate::auth::{Access, Acl, AclId, Principals, rows};
 use crate::store::codec::unpack;
-use crate::store::{Body, Dirent, Direction, Family, KeyRange, Snapshot, StoreError, keys};
+use crate::store::{Body, Direction, Dirent, Family, KeyRange, Snapshot, StoreError, keys};
 
 pub use record::{Attach, Passwords, RecordOptions};
 
@@ -155,16 +155,19 @@ impl View {
             let name = name.ok_or_else(|| StoreError::corrupt("dirent key"))?;
             visit(Entry::new(name, Dirent::decode(value)?))
         };
-        self.reads.scan(Family::Dirent, &range, Direction::Forward, &mut |key, value| {
-            match one(key, value) {
+        self.reads.scan(
+            Family::Dirent,
+            &range,
+            Direction::Forward,
+            &mut |key, value| match one(key, value) {
                 Ok(true) => std::ops::ControlFlow::Continue(()),
                 Ok(false) => std::ops::ControlFlow::Break(()),
                 Err(fault) => {
                     failed = Err(fault);
                     std::ops::ControlFlow::Break(())
                 }
-            }
-        })?;
+            },
+        )?;
         failed
     }
 

@@ -55,8 +55,7 @@ fn a_damaged_archive_is_told_and_nothing_is_restored() {
     let verified = server.run(&["backup", "--verify", archive.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(1));
     let new = dir.path().join("new");
-    let restored =
-        kompira().arg("restore").arg(&archive).arg("--data").arg(&new).output().unwrap();
+    let restored = kompira().arg("restore").arg(&archive).arg("--data").arg(&new).output().unwrap();
     assert_eq!(restored.status.code(), Some(1));
     let copy = Server::on(&new, &Options::default());
     assert_eq!(copy.client().get("/root.children").expect(200).json()["count"], 0);

@@ -18,8 +18,18 @@ fn a_user_is_made_with_a_home_and_sees_what_it_may() {
     assert_eq!(
         keys,
         [
-            "id", "abspath", "groups", "last_login", "username", "first_name", "last_name", "email",
-            "is_active", "is_ldap_user", "home_directory", "environment"
+            "id",
+            "abspath",
+            "groups",
+            "last_login",
+            "username",
+            "first_name",
+            "last_name",
+            "email",
+            "is_active",
+            "is_ldap_user",
+            "home_directory",
+            "environment"
         ]
     );
     assert_eq!(user["groups"], json!(["ops"]));
@@ -56,7 +66,10 @@ fn bad_users_are_refused_by_field() {
         (json!({"username": "root", "password": "correct horse 8"}), "username"),
         (json!({"username": "1a", "password": "correct horse 8"}), "username"),
         (json!({"username": "mika", "password": "correct horse 8", "groups": ["x"]}), "groups"),
-        (json!({"username": "mika", "password": "correct horse 8", "environment": "/x"}), "environment"),
+        (
+            json!({"username": "mika", "password": "correct horse 8", "environment": "/x"}),
+            "environment",
+        ),
     ] {
         let refused = client.post("/config/user", &body).expect(400);
         assert!(refused.json()[field][0].is_string(), "{body}: {}", refused.text());
@@ -73,8 +86,12 @@ fn groups_are_made_listed_and_deleted() {
     let client = server.client();
     assert_eq!(server.stdout(&["group", "create", "ops"]).trim(), "/config/group/id_3");
     let list = client.get("/config/group?order_by=-name").expect(200).json();
-    let names: Vec<_> =
-        list["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = list["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["wheel", "other", "ops"]);
     let group = client.get("/config/group/id_3").expect(200).json();
     assert_eq!(

@@ -31,9 +31,10 @@ impl Shape {
                 integer(text).is_some_and(|number| (least..=most).contains(&number))
             }
             Self::Flag => truth(text).is_some(),
-            Self::Addresses => text.split([',', '\n']).map(str::trim).all(|part| {
-                part.is_empty() || part.parse::<std::net::SocketAddr>().is_ok()
-            }),
+            Self::Addresses => text
+                .split([',', '\n'])
+                .map(str::trim)
+                .all(|part| part.is_empty() || part.parse::<std::net::SocketAddr>().is_ok()),
             Self::Object => kompira_schema::path::ObjectPath::parse(text).is_ok(),
         }
     }

@@ -215,9 +215,7 @@ fn write(ask: &Ask, content: Option<Content>) -> Answer {
             .or_else(|| now.map(|file| file.name))
             .unwrap_or_else(|| element.unwrap_or(field).to_owned());
         let at = match (&value, element) {
-            (Value::Array(_), Some(index)) => {
-                Element::Index(index.parse().map_err(|_| missing())?)
-            }
+            (Value::Array(_), Some(index)) => Element::Index(index.parse().map_err(|_| missing())?),
             (_, Some(key)) => Element::Key(key),
             (_, None) => Element::Whole,
         };
@@ -238,7 +236,9 @@ fn file_name(headers: &HeaderMap) -> Option<String> {
         text.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)).map(str::trim)
     };
     let name = match parameter("filename*=UTF-8''").or_else(|| parameter("filename*=utf-8''")) {
-        Some(encoded) => percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?.into_owned(),
+        Some(encoded) => {
+            percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?.into_owned()
+        }
         None => parameter("filename=")?.trim_matches('"').to_owned(),
     };
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();

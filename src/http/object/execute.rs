@@ -36,9 +36,7 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
     let params = match (body.get("command_line"), body.get("parameters")) {
         (Some(Json::String(line)), None) => Params::CommandLine(line.clone()),
         (None | Some(Json::Null), None | Some(Json::Null)) => Params::default(),
-        (None | Some(Json::Null), Some(Json::Object(map))) => {
-            Params::Values(json::dict(map))
-        }
+        (None | Some(Json::Null), Some(Json::Object(map))) => Params::Values(json::dict(map)),
         (None | Some(Json::Null), Some(_)) => {
             return Err(Failure::field("parameters", "Not a JSON object."));
         }
@@ -77,9 +75,7 @@ pub(in crate::http) fn monitoring(body: &Map<String, Json>) -> Result<Option<Mon
         None | Some(Json::Null) => Ok(None),
         Some(word) => match word.as_str().and_then(Monitoring::parse) {
             Some(mode) => Ok(Some(mode)),
-            None => {
-                Err(Failure::field("monitoring_mode", "One of NOTHING, MAIL, ABORT_MAIL."))
-            }
+            None => Err(Failure::field("monitoring_mode", "One of NOTHING, MAIL, ABORT_MAIL.")),
         },
     }
 }

@@ -6,8 +6,8 @@ use kompira_schema::value::Value;
 use crate::http::answer::Failure;
 use crate::http::query::{Page, Query as Url};
 use crate::http::route::Ask;
-use crate::tree::query::{Depth, Found, Query};
 use crate::tree::View;
+use crate::tree::query::{Depth, Found, Query};
 
 /// The page of objects below `id` that the query asks for, and its number.
 pub(super) fn find(
@@ -74,8 +74,10 @@ mod tests {
     // rule: http/filters
     #[test]
     fn lists_are_split_and_the_last_of_a_key_counts() {
-        let url = Url::parse(Some("a=1&a=2&b__in=x,y&b__in=z&c__range=1,5&d__isnull=1&format=json"));
-        let texts = |list: &[&str]| Value::Array(list.iter().map(|text| Value::from(*text)).collect());
+        let url =
+            Url::parse(Some("a=1&a=2&b__in=x,y&b__in=z&c__range=1,5&d__isnull=1&format=json"));
+        let texts =
+            |list: &[&str]| Value::Array(list.iter().map(|text| Value::from(*text)).collect());
         assert_eq!(
             conditions(&url.unwrap()),
             [

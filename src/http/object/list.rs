@@ -33,10 +33,7 @@ pub(super) fn list(ask: &Ask) -> Answer {
 }
 
 fn denied() -> Fault {
-    Fault::new(
-        kompira_schema::error::Kind::Denied,
-        kompira_schema::message!("http.denied_list"),
-    )
+    Fault::new(kompira_schema::error::Kind::Denied, kompira_schema::message!("http.denied_list"))
 }
 
 /// The envelope of a list (rule: http/paging).
@@ -54,9 +51,8 @@ pub(in crate::http) fn paged(
 
 fn envelope(ask: &Ask, count: usize, number: usize, results: Vec<Json>) -> Json {
     let to = number.saturating_mul(ask.query.page_size());
-    let link = |page: usize| {
-        format!("{}{}?{}", ask.base(), ask.raw_path, ask.query.with_page(page))
-    };
+    let link =
+        |page: usize| format!("{}{}?{}", ask.base(), ask.raw_path, ask.query.with_page(page));
     let next = (to < count).then(|| link(number + 1));
     let previous = (number > 1).then(|| link(number - 1));
     json!({"count": count, "next": next, "previous": previous, "results": results})

@@ -18,9 +18,10 @@ pub(super) fn relocate(ask: &Ask, body: Option<Json>) -> Answer {
         return Err(Failure::field("", "Send a JSON object."));
     };
     let method = ask.target.method.as_deref().unwrap_or_default();
-    let name = text(&body, "name")?.map(Name::new).transpose().map_err(|fault| {
-        Failure::field("name", answer::text(fault.told()))
-    })?;
+    let name = text(&body, "name")?
+        .map(Name::new)
+        .transpose()
+        .map_err(|fault| Failure::field("name", answer::text(fault.told())))?;
     let object = text(&body, "object")?;
     if method == "rename" && name.is_none() {
         return Err(Failure::field("name", "This field is required."));

@@ -51,12 +51,7 @@ pub(in crate::http) fn detail(
 }
 
 /// An object in a list: without `fields` when the caller may not read it.
-pub(super) fn listed(
-    view: &View,
-    who: &Caller,
-    id: ObjectId,
-    want: &Want,
-) -> Result<Json, Fault> {
+pub(super) fn listed(view: &View, who: &Caller, id: ObjectId, want: &Want) -> Result<Json, Fault> {
     let stub = view.stub(who, id)?;
     if !stub.access.read || !(want.has("fields") || want.has("data")) {
         return render(view, &stub, None, want);

@@ -177,8 +177,7 @@ fn create_in(ask: &Ask, txn: &mut Txn, wish: &Wish, name: &Name) -> Result<Objec
 fn type_of_new(ask: &Ask, txn: &Txn, wish: &Wish, parent: ObjectId) -> Result<ObjectId, Failure> {
     match &wish.type_object {
         None | Some(Json::Null) => {
-            if let Container::OfTypeIn(field) = &txn.type_of(parent)?.container
-            {
+            if let Container::OfTypeIn(field) = &txn.type_of(parent)?.container {
                 let table = txn.get(&ask.who, parent)?;
                 if let Some(Value::Object(Ref::Object(id))) = txn.field(&table, field).as_deref() {
                     return Ok(*id);
@@ -225,7 +224,8 @@ pub(super) fn update(ask: &Ask, body: Option<Json>) -> Answer {
     let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
         refused = None;
         let id = txn.resolve(&ask.target.path)?;
-        let patch = patch(ask, txn, &wish, id, put).map_err(|failure| escape(&mut refused, failure))?;
+        let patch =
+            patch(ask, txn, &wish, id, put).map_err(|failure| escape(&mut refused, failure))?;
         txn.update(id, base, patch)?;
         Ok(id)
     });
@@ -236,9 +236,8 @@ pub(super) fn update(ask: &Ask, body: Option<Json>) -> Answer {
 /// What of the wish differs from the present state: sending back what one got changes nothing.
 fn patch(ask: &Ask, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Result<Patch, Failure> {
     let stub = txn.stub(&ask.who, id)?;
-    let differs = |wished: &Option<String>, present: &str| {
-        wished.clone().filter(|text| text != present)
-    };
+    let differs =
+        |wished: &Option<String>, present: &str| wished.clone().filter(|text| text != present);
     Ok(Patch {
         fields: wish.fields.clone().unwrap_or_default(),
         replace: if put { Replace::All } else { Replace::Given },
@@ -275,7 +274,10 @@ pub(in crate::http) fn escape(refused: &mut Option<Failure>, failure: Failure) -
 }
 
 /// Gives it back after the transaction.
-pub(in crate::http) fn finish<T>(done: Result<T, Fault>, refused: Option<Failure>) -> Result<T, Failure> {
+pub(in crate::http) fn finish<T>(
+    done: Result<T, Fault>,
+    refused: Option<Failure>,
+) -> Result<T, Failure> {
     match (done, refused) {
         (Ok(done), _) => Ok(done),
         (Err(_), Some(failure)) => Err(failure),

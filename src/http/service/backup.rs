@@ -107,7 +107,8 @@ pub(super) fn restore(ask: &Arc<Ask>, body: Option<Json>) -> Answer {
     super::privileged(ask)?;
     let wish = Options::read(body)?;
     let archive = outside_mounts(ask, wish.text("archive").unwrap_or_default())?;
-    let files: Vec<PathBuf> = wish.texts("secret_key_files").into_iter().map(PathBuf::from).collect();
+    let files: Vec<PathBuf> =
+        wish.texts("secret_key_files").into_iter().map(PathBuf::from).collect();
     let force = wish.flag("force");
     lines::stream(ask, move |ask, lines| {
         let further = files.iter().map(|path| Keys::load(path)).collect::<Result<Vec<_>, _>>()?;

@@ -32,7 +32,8 @@ pub(super) async fn follow(ask: &Arc<Ask>, number: &str) -> Answer {
         return Ok(text(Body::from(tail(kept, from))));
     }
     let mut stream = ask.blocking(move |ask| Ok(engine(ask)?.follow(&ask.who, id, from)?)).await?;
-    let (pieces, received) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(PIECES_MAX);
+    let (pieces, received) =
+        tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(PIECES_MAX);
     let pool = ask.service.pool.clone();
     let shutdown = ask.service.shutdown.clone();
     let copying = async move {

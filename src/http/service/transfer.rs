@@ -85,7 +85,8 @@ pub(super) fn export(ask: &Arc<Ask>, body: Option<Json>) -> Answer {
     owner_only(ask)?;
     let wish = Options::read(body)?;
     let origin = wish.object("directory")?;
-    let paths = wish.texts("paths").into_iter().map(ObjectPath::parse).collect::<Result<Vec<_>, _>>()?;
+    let paths =
+        wish.texts("paths").into_iter().map(ObjectPath::parse).collect::<Result<Vec<_>, _>>()?;
     let out = outside_mounts(ask, wish.text("current").unwrap_or_default())?;
     let linesep = wish.linesep(LineSep::Lf)?;
     let attachments = match (wish.flag("inline_attachments"), wish.flag("without_attachments")) {
@@ -100,7 +101,11 @@ pub(super) fn export(ask: &Arc<Ask>, body: Option<Json>) -> Answer {
                 properties: wish.flag("property_mode"),
                 times: wish.flag("datetime_mode"),
                 attachments,
-                passwords: if wish.flag("without_passwords") { Passwords::Omit } else { Passwords::Encrypted },
+                passwords: if wish.flag("without_passwords") {
+                    Passwords::Omit
+                } else {
+                    Passwords::Encrypted
+                },
                 origin: view.resolve(&origin)?,
             },
             origin,
@@ -119,7 +124,8 @@ pub(super) fn export(ask: &Arc<Ask>, body: Option<Json>) -> Answer {
                 }
             })?;
         for path in &paths {
-            let below = path.as_str().strip_prefix(options.origin.as_str()).unwrap_or(path.as_str());
+            let below =
+                path.as_str().strip_prefix(options.origin.as_str()).unwrap_or(path.as_str());
             exported.push(below.trim_start_matches('/').to_owned());
         }
         sink.finish(&exported)?;

@@ -79,8 +79,7 @@ impl BlobFiles {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(NURSERY).join(number.to_string());
         let mut file = File::create_new(&path)?;
-        let mut unnamed =
-            Unnamed { path, hash: BlobHash([0; 32]), size: 0, pieces: Vec::new() };
+        let mut unnamed = Unnamed { path, hash: BlobHash([0; 32]), size: 0, pieces: Vec::new() };
         let mut all = blake3::Hasher::new();
         let mut content = start.chain(rest);
         let mut piece = Vec::with_capacity(PIECE);

@@ -24,9 +24,7 @@ impl BlobReader {
     pub(super) fn new(blobs: Blobs, hash: BlobHash, row: BlobRow) -> Result<Self, Fault> {
         let size = row.size();
         let (pieces, present) = match row {
-            BlobRow::Inline { data, .. } => {
-                (Vec::new(), inline_part(data, &hash, 0, usize::MAX)?)
-            }
+            BlobRow::Inline { data, .. } => (Vec::new(), inline_part(data, &hash, 0, usize::MAX)?),
             BlobRow::File { pieces, .. } => (pieces, Bytes::new()),
         };
         Ok(Self { blobs, hash, size, pieces, next: 0, present })

@@ -78,12 +78,7 @@ impl Check<'_> {
         self.holds(id, Rev(0), body)
     }
 
-    pub(super) fn holds(
-        &mut self,
-        id: ObjectId,
-        version: Rev,
-        body: &Body,
-    ) -> Result<(), Fault> {
+    pub(super) fn holds(&mut self, id: ObjectId, version: Rev, body: &Body) -> Result<(), Fault> {
         for hash in blobs_of(body.fields.iter().map(|(_, value)| value)) {
             if self.snapshot.get(Family::Blob, &hash.0)?.is_none() {
                 self.find(message!("check.blob_missing", hash = hash, id = id));

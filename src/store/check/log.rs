@@ -35,11 +35,7 @@ impl Check<'_> {
         let mut before: Option<u64> = None;
         self.each(Family::Change, &KeyRange::all(), |check, key, value| {
             let Some((rev, [])) = keys::split_u64(key) else {
-                check.find(message!(
-                    "check.bad_key",
-                    family = "change",
-                    key = key.escape_ascii()
-                ));
+                check.find(message!("check.bad_key", family = "change", key = key.escape_ascii()));
                 return Ok(());
             };
             if let Err(error) = unpack::<ChangeRow>(Family::Change, key, value) {
@@ -73,9 +69,8 @@ impl Check<'_> {
         let sound = sound.and_then(|()| {
             let (until, _) = split_until(value)?;
             let fits = from < until && until <= self.snapshot.rev();
-            fits.then_some(()).ok_or_else(|| {
-                StoreError::corrupt(format!("from revision {from} until {until}"))
-            })
+            fits.then_some(())
+                .ok_or_else(|| StoreError::corrupt(format!("from revision {from} until {until}")))
         });
         if let Err(error) = sound {
             self.unreadable(Family::History, key, &error);
@@ -115,4 +110,3 @@ impl Check<'_> {
         Ok(())
     }
 }
-

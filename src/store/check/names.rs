@@ -14,9 +14,7 @@ const ACL: u8 = b'a';
 
 impl Check<'_> {
     pub(super) fn names(&mut self) -> Result<(), Fault> {
-        self.each(Family::Dirent, &KeyRange::all(), |check, key, value| {
-            check.entry(key, value)
-        })?;
+        self.each(Family::Dirent, &KeyRange::all(), |check, key, value| check.entry(key, value))?;
         self.each(Family::Head, &KeyRange::all(), |check, key, value| check.header(key, value))?;
         if self.report.nodes > 0 && self.head(ObjectId::ROOT)?.is_none() {
             self.find(message!("check.no_root"));

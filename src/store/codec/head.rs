@@ -188,9 +188,6 @@ mod tests {
         let later = Timestamp::from_second(1_800_000_000).unwrap();
         Head::touch(&mut bytes, later);
         Head::touch(&mut bytes, Timestamp::UNIX_EPOCH);
-        assert_eq!(
-            Head::decode(&bytes),
-            Ok(Head { mtime: later, ctime: later, ..sample() })
-        );
+        assert_eq!(Head::decode(&bytes), Ok(Head { mtime: later, ctime: later, ..sample() }));
     }
 }

@@ -36,8 +36,10 @@ async fn hold(opened: Arc<Opened>, slot: Slot) {
         options.set_snapshot(&snapshot);
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(options);
         let mut again = false;
-        poll_fn(|_| if std::mem::replace(&mut again, true) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        poll_fn(
+            |_| if std::mem::replace(&mut again, true) { Poll::Ready(()) } else { Poll::Pending },
+        )
+        .await;
     }
 }
 
@@ -71,11 +73,7 @@ impl KvRead for Pinned {
         Ok(value.map(Bytes::from))
     }
 
-    fn multi_get(
-        &self,
-        family: Family,
-        keys: &[&[u8]],
-    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let handle = handle(&self.opened.db, family)?;
         let keys = keys.iter().copied();
         let values = self.opened.db.batched_multi_get_cf_opt(handle, keys, false, &self.point);
@@ -109,7 +107,8 @@ impl KvRead for Pinned {
             Bound::Excluded(key) => options.set_iterate_upper_bound(key.as_slice()),
             Bound::Unbounded => {}
         }
-        let mut rows = self.opened.db.raw_iterator_cf_opt(handle(&self.opened.db, family)?, options);
+        let mut rows =
+            self.opened.db.raw_iterator_cf_opt(handle(&self.opened.db, family)?, options);
         match direction {
             Direction::Forward => rows.seek_to_first(),
             Direction::Reverse => rows.seek_to_last(),

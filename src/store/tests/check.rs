@@ -111,18 +111,15 @@ fn every_broken_invariant_is_named() {
         (Write::Put(Family::Dirent, vec![4], vec![1, 2]), "check.bad_key"),
         (Write::Put(Family::Body, object(4), vec![1, 2]), "check.unreadable"),
         (
-            Write::Put(Family::Body, object(9), crate::store::codec::pack(
+            Write::Put(
                 Family::Body,
-                &object(9),
-                &Body::default(),
-            ).unwrap()),
+                object(9),
+                crate::store::codec::pack(Family::Body, &object(9), &Body::default()).unwrap(),
+            ),
             "check.body_without_node",
         ),
         (Write::Delete(Family::Blob, BlobHash::of(b"small").0.to_vec()), "check.blob_missing"),
-        (
-            Write::Put(Family::Blob, BlobHash::of(b"small").0.to_vec(), vec![1]),
-            "check.unreadable",
-        ),
+        (Write::Put(Family::Blob, BlobHash::of(b"small").0.to_vec(), vec![1]), "check.unreadable"),
         (Write::Delete(Family::Change, keys::change(Rev(1)).to_vec()), ""),
         (Write::Put(Family::Change, keys::number(9), vec![1]), "check.revision_gap"),
         (Write::Put(Family::History, vec![b'E'; 3], vec![1]), "check.bad_key"),
@@ -157,10 +154,7 @@ fn what_follows_from_other_rows_is_repaired() {
             Write::Put(Family::Index, keys::index_owner(UserId(9), ObjectId(4)), vec![]),
             "check.derived_surplus",
         ),
-        (
-            Write::DeleteRange(Family::Backref, vec![], vec![255]),
-            "check.derived_missing",
-        ),
+        (Write::DeleteRange(Family::Backref, vec![], vec![255]), "check.derived_missing"),
         (
             Write::Put(
                 Family::Backref,

@@ -163,7 +163,10 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_reading_goes_on() {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::tests::crash::failing_child", "--ignored", "--nocapture"])
         .env(DIR, dir.path())
-        .env("KF_FAIL", "store.commit.before_sync@2:error=eio,store.commit.before_wal@2:error=enospc")
+        .env(
+            "KF_FAIL",
+            "store.commit.before_sync@2:error=eio,store.commit.before_wal@2:error=enospc",
+        )
         .status()
         .unwrap();
     assert!(status.success());

@@ -90,7 +90,8 @@ fn bodies_read_as_they_were_until_they_are_purged_with_their_blobs() {
             let snapshot = store.snapshot();
             let mut batch = store.batch(&snapshot);
             if n > 1 {
-                let (head, body) = (snapshot.head(id).unwrap().unwrap(), snapshot.body(id).unwrap());
+                let (head, body) =
+                    (snapshot.head(id).unwrap().unwrap(), snapshot.body(id).unwrap());
                 batch.keep_body(id, &head, &body.unwrap()).unwrap();
                 batch.release_blob(hash(n - 1), id, Rev(0));
             }

@@ -9,9 +9,7 @@ use super::commit::head;
 use super::options;
 use crate::store::kv::WriteSet;
 use crate::store::migrate::{Chunk, Step};
-use crate::store::{
-    Body, Counter, Durability, Family, INLINE_MAX, Snapshot, Store, keys,
-};
+use crate::store::{Body, Counter, Durability, Family, INLINE_MAX, Snapshot, Store, keys};
 
 /// The content of the committed fixture of version 1.
 fn fill(store: &Store) {
@@ -22,8 +20,7 @@ fn fill(store: &Store) {
     for name in ["first", "second"] {
         let snapshot = store.snapshot();
         let mut batch = store.batch(&snapshot);
-        if let (Some(head), Some(body)) = (snapshot.head(id).unwrap(), snapshot.body(id).unwrap())
-        {
+        if let (Some(head), Some(body)) = (snapshot.head(id).unwrap(), snapshot.body(id).unwrap()) {
             batch.keep_body(id, &head, &body).unwrap();
         }
         let small = batch.put_blob(b"small").unwrap();
@@ -176,7 +173,8 @@ fn make_the_fixture() {
     let mut folders = vec![dir.path().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
-            let name = entry.path().strip_prefix(dir.path()).unwrap().to_string_lossy().into_owned();
+            let name =
+                entry.path().strip_prefix(dir.path()).unwrap().to_string_lossy().into_owned();
             if entry.file_type().unwrap().is_dir() {
                 archive.add_directory(name, zip::write::SimpleFileOptions::default()).unwrap();
                 folders.push(entry.path());

@@ -144,7 +144,8 @@ impl Spool {
                 reader.copy(&name, &mut file)?;
                 file.flush().map_err(|error| spooled(&place, &error))?;
                 let permissions = fs::Permissions::from_mode(u32::from(mode) & 0o755 | 0o600);
-                fs::set_permissions(&place, permissions).map_err(|error| spooled(&place, &error))?;
+                fs::set_permissions(&place, permissions)
+                    .map_err(|error| spooled(&place, &error))?;
             }
             if let Some(path) = name.strip_prefix(SCRATCH) {
                 modes.insert(path.trim_end_matches('/').to_owned(), mode);
@@ -301,7 +302,9 @@ fn scratch_parent(view: &View, dir: &str) -> Result<Option<ObjectId>, Fault> {
                 let all = view.entries(at, None, usize::MAX)?;
                 all.into_iter().find(|entry| {
                     let name = Name::new(&entry.name).ok();
-                    name.is_some_and(|name| names::file_name(&name, entry.suffix.as_deref()) == part)
+                    name.is_some_and(|name| {
+                        names::file_name(&name, entry.suffix.as_deref()) == part
+                    })
                 })
             }
             _ => view.child(at, part)?,

@@ -83,12 +83,19 @@ impl Import<'_> {
                 // A type object is one YAML file: its record is the file.
                 let file = one.file.as_deref().filter(|_| one.record.is_none())?;
                 let text = read_text(file, limits::FIELD_TYPE_MAX as u64 * 16).ok()?;
-                super::scan::read_record(file).ok().filter(|_| text.contains("TypeObject")).map(|r| r.0.type_object)
+                super::scan::read_record(file)
+                    .ok()
+                    .filter(|_| text.contains("TypeObject"))
+                    .map(|r| r.0.type_object)
             });
             said.is_some_and(|path| path == TYPE_OBJECT)
         };
-        let types: Vec<usize> =
-            found.iter().enumerate().filter(|(_, one)| typed(one)).map(|(index, _)| index).collect();
+        let types: Vec<usize> = found
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| typed(one))
+            .map(|(index, _)| index)
+            .collect();
         let above: HashSet<&[Name]> = types
             .iter()
             .filter_map(|&index| found.get(index))
@@ -123,7 +130,10 @@ impl Import<'_> {
             let planned = plan::plan(one, table.as_deref(), &self.references())?;
             let (type_id, def) = plan::type_of(txn, &planned.type_path)?;
             if one.dir && !def.is_container() {
-                return Err(Fault::new(Kind::WrongType, message!("import.not_a_container_type", name = def.name)));
+                return Err(Fault::new(
+                    Kind::WrongType,
+                    message!("import.not_a_container_type", name = def.name),
+                ));
             }
             let existing = txn.find_path(&target)?;
             let place = match existing {
@@ -405,7 +415,12 @@ impl Import<'_> {
                     Some(file) => self.blob(&file)?,
                     None => {
                         let field = &pending.field;
-                        warnings.push(message!("import.no_attachment", name = name, field = field, path = path));
+                        warnings.push(message!(
+                            "import.no_attachment",
+                            name = name,
+                            field = field,
+                            path = path
+                        ));
                         return Ok(());
                     }
                 }
@@ -487,4 +502,3 @@ fn check(file: &Attachment, content: &Content, warnings: &mut Vec<Message>) {
         warnings.push(message!("import.other_bytes", name = file.name));
     }
 }
-

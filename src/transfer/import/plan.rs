@@ -17,11 +17,12 @@ use super::scan::{Found, read_text, unreadable};
 use crate::tree::View;
 
 /// The suffixes that built-in types claim.
-static SUFFIXES: LazyLock<Suffixes> = LazyLock::new(|| {
-    Suffixes::new(types::builtins().iter().flat_map(|def| {
-        def.file.suffixes.iter().map(|suffix| (suffix.clone(), def.name.clone()))
-    }))
-});
+static SUFFIXES: LazyLock<Suffixes> =
+    LazyLock::new(|| {
+        Suffixes::new(types::builtins().iter().flat_map(|def| {
+            def.file.suffixes.iter().map(|suffix| (suffix.clone(), def.name.clone()))
+        }))
+    });
 
 /// Bytes of a file's beginning that tell its kind.
 const HEAD_BYTES: usize = 64 << 10;
@@ -132,7 +133,9 @@ fn read_head(file: &Path) -> Result<Vec<u8>, Fault> {
 }
 
 fn is_container(path: &ObjectPath) -> bool {
-    types::builtins().iter().any(|def| def.is_container() && types::builtin_path(def) == path.as_str())
+    types::builtins()
+        .iter()
+        .any(|def| def.is_container() && types::builtin_path(def) == path.as_str())
 }
 
 /// The type an object is to have.

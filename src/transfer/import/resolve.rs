@@ -125,19 +125,15 @@ impl Fitting<'_> {
         }
     }
 
-    fn each(
-        &mut self,
-        value: Value,
-        fit: &mut dyn FnMut(&mut Self, Value) -> Value,
-    ) -> Value {
+    fn each(&mut self, value: Value, fit: &mut dyn FnMut(&mut Self, Value) -> Value) -> Value {
         match value {
             Value::Array(items) => {
                 Value::Array(items.into_iter().map(|item| fit(self, item)).collect())
             }
             // `{plain: …}` is one password, everything else a dictionary of them.
-            Value::Dict(items) if !is_plain(&items) => Value::Dict(
-                items.into_iter().map(|(key, item)| (key, fit(self, item))).collect(),
-            ),
+            Value::Dict(items) if !is_plain(&items) => {
+                Value::Dict(items.into_iter().map(|(key, item)| (key, fit(self, item))).collect())
+            }
             single => fit(self, single),
         }
     }
@@ -170,10 +166,9 @@ impl Fitting<'_> {
         let opened = self.keys.iter().find_map(|keys| keys.import(text));
         match opened {
             // Marked as clear, since it may look like a ciphertext itself.
-            Some(clear) => Value::Dict(Dict::from_iter([(
-                "plain".to_owned(),
-                Value::Str(clear.to_string()),
-            )])),
+            Some(clear) => {
+                Value::Dict(Dict::from_iter([("plain".to_owned(), Value::Str(clear.to_string()))]))
+            }
             None => {
                 let kid = text.split('$').nth(1).unwrap_or_default();
                 self.warnings.push(message!("import.unknown_key", field = field, kid = kid));

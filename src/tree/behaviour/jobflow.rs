@@ -23,7 +23,8 @@ impl Behaviour for Jobflow {
         };
         let count = source.chars().count();
         if count > SOURCE_CHARS_MAX {
-            let message = message!("jobflow.source_too_long", count = count, max = SOURCE_CHARS_MAX);
+            let message =
+                message!("jobflow.source_too_long", count = count, max = SOURCE_CHARS_MAX);
             return Err(vec![Problem { at: "source".into(), message }]);
         }
         // A source that does not compile is kept, with what is wrong in it.

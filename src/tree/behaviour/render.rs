@@ -54,7 +54,8 @@ impl View {
         // What a template includes by a literal path is read before: the engine borrows nothing.
         while let Some((_, text)) = sources.get(at) {
             for path in included(text) {
-                if sources.iter().all(|(known, _)| *known != path) && sources.len() < DEPTH_MAX * 8 {
+                if sources.iter().all(|(known, _)| *known != path) && sources.len() < DEPTH_MAX * 8
+                {
                     let found = self.resolve_from(base, &path);
                     if let Ok(text) = found.and_then(|id| self.template_text(who, id)) {
                         sources.push((path, text));

@@ -103,8 +103,7 @@ impl Order {
                     (None, Some(_)) => Ordering::Greater,
                     (Some(_), None) => Ordering::Less,
                 };
-                let order =
-                    if *direction == Direction::Down { order.reverse() } else { order };
+                let order = if *direction == Direction::Down { order.reverse() } else { order };
                 if order.is_ne() {
                     return order;
                 }

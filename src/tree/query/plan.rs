@@ -103,8 +103,7 @@ impl Plan {
         for (name, key, value) in by_field {
             let Some(def) = &def else { return Err(bad(message!("find.no_type", key = key))) };
             let (name, lookup) = Lookup::split(name);
-            let field =
-                def.field(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+            let field = def.field(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
             let mut read = |value: &Value| read_field(view, field, value);
             let test = Test::new(key, lookup, field_lookups(field), value, &mut read)?;
             fields.push((name.to_owned(), test));
@@ -190,9 +189,7 @@ pub(super) fn attribute_value(
     if attribute.needs_body() && body.is_none() {
         *body = Some(view.body_of(head.id)?);
     }
-    let text = |pick: fn(&Body) -> &String| {
-        body.as_ref().map(pick).cloned().unwrap_or_default()
-    };
+    let text = |pick: fn(&Body) -> &String| body.as_ref().map(pick).cloned().unwrap_or_default();
     Ok(vec![match attribute {
         Attribute::Id => Scalar::Int(i64::try_from(head.id.0).unwrap_or(i64::MAX)),
         Attribute::Owner => Scalar::Ref(Ref::User(head.owner)),
@@ -267,8 +264,7 @@ fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
         L::In,
         L::Range,
     ];
-    const NUMBER: &[Lookup] =
-        &[L::Exact, L::IsNull, L::Gt, L::Gte, L::Lt, L::Lte, L::In, L::Range];
+    const NUMBER: &[Lookup] = &[L::Exact, L::IsNull, L::Gt, L::Gte, L::Lt, L::Lte, L::In, L::Range];
     match field.field_type.shape.elem() {
         Elem::Password => &[],
         _ if !matches!(field.field_type.shape, Shape::One(_)) => TEXT,
@@ -298,7 +294,9 @@ fn read_field(view: &View, field: &FieldDef, value: &Value) -> Option<Option<Sca
             _ => None,
         },
         (Elem::Datetime, value) => read_instant(view, value),
-        (Elem::Date, Value::Str(text)) => time::parse_date(text).map(|date| Some(Scalar::Date(date))),
+        (Elem::Date, Value::Str(text)) => {
+            time::parse_date(text).map(|date| Some(Scalar::Date(date)))
+        }
         (Elem::Time, Value::Str(text)) => time::parse_time(text).map(|at| Some(Scalar::Time(at))),
         (Elem::Object, value) => read_reference(view, value),
         (Elem::Integer | Elem::Float | Elem::Boolean | Elem::Date | Elem::Time, value) => {

@@ -167,9 +167,9 @@ impl Test {
                 let Value::Str(text) = value else { return Err(misfit()) };
                 let fold = lookup == Lookup::IRegex;
                 let pattern = Pattern::new(PatternKind::Regex, text.as_str(), fold);
-                pattern.find("").map_err(|error| {
-                    bad(message!("find.bad_regex", key = key, what = error))
-                })?;
+                pattern
+                    .find("")
+                    .map_err(|error| bad(message!("find.bad_regex", key = key, what = error)))?;
                 test.pattern = Some(pattern);
             }
             _ => {

@@ -28,8 +28,12 @@ fn what_is_created_is_read_back_and_listed_in_the_order_of_names() {
     world.create(&root(), "/root/a", "Jobflow", &[("source", "print('x')".into())]).unwrap();
     assert_eq!(world.field("/root/b", "text"), Value::from("hello"));
     let view = world.tree.view();
-    let names: Vec<_> =
-        view.children(&root(), world.id("/root"), None, 10).unwrap().into_iter().map(|e| e.name).collect();
+    let names: Vec<_> = view
+        .children(&root(), world.id("/root"), None, 10)
+        .unwrap()
+        .into_iter()
+        .map(|e| e.name)
+        .collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(kind_of(world.create(&root(), "/root/a", "Text", &[])), Some(Kind::Exists));
     assert_eq!(kind_of(world.create(&root(), "/root/a/x", "Text", &[])), Some(Kind::NotContainer));

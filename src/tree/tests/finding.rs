@@ -30,21 +30,44 @@ fn conditions_are_joined_and_the_order_is_that_of_paths() {
     let all = names(&world, "/user", &query(&[], None)).unwrap();
     assert_eq!(
         all,
-        ["/user/a", "/user/b", "/user/b/z", "/user/c", "/user/data", "/user/data/accounts", "/user/data/nodes"]
+        [
+            "/user/a",
+            "/user/b",
+            "/user/b/z",
+            "/user/c",
+            "/user/data",
+            "/user/data/accounts",
+            "/user/data/nodes"
+        ]
     );
     let text = ("type_object", Value::from("/system/types/Text"));
-    assert_eq!(names(&world, "/user", &query(std::slice::from_ref(&text), None)).unwrap(), ["/user/a", "/user/b/z"]);
-    let found = names(&world, "/", &query(&[text.clone(), ("field:text__icontains", "ALPHA".into())], None));
+    assert_eq!(
+        names(&world, "/user", &query(std::slice::from_ref(&text), None)).unwrap(),
+        ["/user/a", "/user/b/z"]
+    );
+    let found = names(
+        &world,
+        "/",
+        &query(&[text.clone(), ("field:text__icontains", "ALPHA".into())], None),
+    );
     assert_eq!(found.unwrap(), ["/user/b/z"]);
-    let found = names(&world, "/user", &query(&[("display_name__regex", "^[ac]$".into())], Some("-abspath")));
+    let found = names(
+        &world,
+        "/user",
+        &query(&[("display_name__regex", "^[ac]$".into())], Some("-abspath")),
+    );
     assert_eq!(found.unwrap(), ["/user/c", "/user/a"]);
     let jobflow = ("type_object", Value::from("/system/types/Jobflow"));
     for (lookup, value, hits) in [("gte", 3, 1), ("gt", 3, 0), ("lt", 4, 1)] {
         let key = format!("field:multiplicity__{lookup}");
-        let found = names(&world, "/", &query(&[jobflow.clone(), (&key, value.into())], None)).unwrap();
+        let found =
+            names(&world, "/", &query(&[jobflow.clone(), (&key, value.into())], None)).unwrap();
         assert_eq!(found.len(), hits, "{key}");
     }
-    assert_eq!(names(&world, "/user", &query(&[("owner", "nobody".into())], None)).unwrap().len(), 0);
+    assert_eq!(
+        names(&world, "/user", &query(&[("owner", "nobody".into())], None)).unwrap().len(),
+        0
+    );
     let ordered = names(&world, "/", &query(&[text], Some("-field:text"))).unwrap();
     assert_eq!(ordered, ["/user/a", "/user/b/z"]);
 }

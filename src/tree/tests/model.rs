@@ -179,7 +179,8 @@ impl Run {
             if rename { txn.rename(id, &new) } else { txn.move_to(id, dest, Some(&new), None) }
         });
         if self.expect(done, wanted) && from != to {
-            let moved: Vec<_> = self.model.keys().filter(|path| below(path, from)).cloned().collect();
+            let moved: Vec<_> =
+                self.model.keys().filter(|path| below(path, from)).cloned().collect();
             for path in moved {
                 let content = self.model.remove(&path).unwrap();
                 self.model.insert(format!("{to}{}", &path[from.len()..]), content);
@@ -198,8 +199,7 @@ impl Run {
         } else {
             self.free(&to)
         };
-        let done =
-            self.world.write(&root(), |txn| txn.copy(id, dir, Some(&name(NAMES[name_at]))));
+        let done = self.world.write(&root(), |txn| txn.copy(id, dir, Some(&name(NAMES[name_at]))));
         if self.expect(done, wanted) {
             let copied: Vec<_> = self
                 .model
@@ -314,16 +314,18 @@ fn writers_at_once_lose_nothing_and_cannot_make_a_cycle() {
             let tree = world.tree.clone();
             scope.spawn(move || {
                 for _ in 0..20 {
-                    let _ = tree.write(&root(), Durability::Lazy, |txn| {
-                        txn.move_to(from, to, None, None)
-                    });
+                    let _ = tree
+                        .write(&root(), Durability::Lazy, |txn| txn.move_to(from, to, None, None));
                 }
             });
         }
     });
     let view = world.tree.view();
     let path = view.path_of(a).expect("still below the root").to_string();
-    assert_eq!(view.children(&root(), a, None, usize::MAX).unwrap().len() % 200, usize::from(path == "/user/a" && view.path_of(b).unwrap().to_string() == "/user/a/b"));
+    assert_eq!(
+        view.children(&root(), a, None, usize::MAX).unwrap().len() % 200,
+        usize::from(path == "/user/a" && view.path_of(b).unwrap().to_string() == "/user/a/b")
+    );
     let report = world.tree.store().check(Depth::Rows).unwrap();
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
 }

@@ -19,20 +19,30 @@ fn a_user_gets_a_home_of_its_own() {
     assert_eq!(world.tree.view().user(id).unwrap().home, Some(home));
     world.create(&who, "/home/sato/x", "Text", &[]).unwrap();
     assert_eq!(kind_of(world.create(&guest(), "/home/sato/y", "Text", &[])), Some(Kind::Denied));
-    assert_eq!(kind_of(world.write(&root(), |txn| txn.create_user(draft("sato")))), Some(Kind::Exists));
-    assert_eq!(kind_of(world.write(&guest(), |txn| txn.create_user(draft("eve")))), Some(Kind::Denied));
+    assert_eq!(
+        kind_of(world.write(&root(), |txn| txn.create_user(draft("sato")))),
+        Some(Kind::Exists)
+    );
+    assert_eq!(
+        kind_of(world.write(&guest(), |txn| txn.create_user(draft("eve")))),
+        Some(Kind::Denied)
+    );
     let bad = world.write(&root(), |txn| txn.create_user(draft("a-b")));
     assert_eq!(kind_of(bad), Some(Kind::BadName));
     let long = world.write(&root(), |txn| txn.create_user(draft(&"x".repeat(31))));
     assert_eq!(kind_of(long), Some(Kind::NameTooLong));
     let own = UserPatch { email: Some("s@example.com".into()), ..UserPatch::default() };
     world.write(&who, |txn| txn.update_user(id, own.clone())).unwrap();
-    let raised = UserPatch { groups: Some(vec![crate::auth::Group::WHEEL]), ..UserPatch::default() };
+    let raised =
+        UserPatch { groups: Some(vec![crate::auth::Group::WHEEL]), ..UserPatch::default() };
     let denied = world.write(&who, |txn| txn.update_user(id, raised.clone()));
     assert_eq!(kind_of(denied), Some(Kind::Denied));
     world.write(&root(), |txn| txn.update_user(id, raised.clone())).unwrap();
     assert!(world.tree.view().privileged(id));
-    assert_eq!(kind_of(world.write(&root(), |txn| txn.delete_user(User::GUEST))), Some(Kind::Protected));
+    assert_eq!(
+        kind_of(world.write(&root(), |txn| txn.delete_user(User::GUEST))),
+        Some(Kind::Protected)
+    );
     world.write(&root(), |txn| txn.delete_user(id)).unwrap();
     assert!(world.tree.view().user_by_name("sato").is_none());
     assert_eq!(kind_of(world.create(&who, "/home/sato/z", "Text", &[])), Some(Kind::Denied));
@@ -89,7 +99,12 @@ fn what_is_done_and_what_is_refused_is_written_to_the_audit() {
     world.tree.flush_audit();
     let lines = world.audit.lock();
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines[0].contains(r#""target_path":"/root""#) && lines[0].contains(r#""create_name":"t""#));
+    assert!(
+        lines[0].contains(r#""target_path":"/root""#) && lines[0].contains(r#""create_name":"t""#)
+    );
     assert!(lines[0].contains(r#""permit":"allowed","result":"succeeded""#));
-    assert!(lines[1].contains(r#""user":"guest""#) && lines[1].contains(r#""permit":"denied","result":"failed""#));
+    assert!(
+        lines[1].contains(r#""user":"guest""#)
+            && lines[1].contains(r#""permit":"denied","result":"failed""#)
+    );
 }

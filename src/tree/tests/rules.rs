@@ -1,7 +1,7 @@
 use super::*;
-use kompira_schema::value::Ref;
 use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::store::EntryKind;
+use kompira_schema::value::Ref;
 
 fn object(id: ObjectId) -> Value {
     Value::Object(Ref::Object(id))
@@ -25,7 +25,12 @@ fn rack(world: &World) -> ObjectId {
         .unwrap()
 }
 
-fn make(world: &World, path: &str, type_id: ObjectId, fields: &[(&str, Value)]) -> Result<ObjectId, Fault> {
+fn make(
+    world: &World,
+    path: &str,
+    type_id: ObjectId,
+    fields: &[(&str, Value)],
+) -> Result<ObjectId, Fault> {
     let path = ObjectPath::parse(path).unwrap();
     let parent = world.id(path.parent().unwrap().as_str());
     let fields: Dict = fields.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
@@ -44,8 +49,8 @@ fn make(world: &World, path: &str, type_id: ObjectId, fields: &[(&str, Value)]) 
 fn all_problems_of_an_object_are_told_at_once() {
     let world = world();
     let type_id = rack(&world);
-    let fault = make(&world, "/root/r", type_id, &[("units", "x".into()), ("nope", 1.into())])
-        .unwrap_err();
+    let fault =
+        make(&world, "/root/r", type_id, &[("units", "x".into()), ("nope", 1.into())]).unwrap_err();
     assert_eq!(fault.kind(), Kind::Invalid);
     assert_eq!(fault.problems().len(), 2, "{fault:?}");
     assert_eq!(world.find("/root/r"), None);
@@ -77,10 +82,14 @@ fn a_type_change_shows_in_its_objects_at_once() {
     let type_id = rack(&world);
     make(&world, "/root/r", type_id, &[("units", 42.into())]).unwrap();
     world
-        .update(&root(), "/root/Rack", &[
-            ("fieldNames", texts(&["units", "place"])),
-            ("fieldTypes", texts(&["String", "String#{\"default\":\"here\"}"])),
-        ])
+        .update(
+            &root(),
+            "/root/Rack",
+            &[
+                ("fieldNames", texts(&["units", "place"])),
+                ("fieldTypes", texts(&["String", "String#{\"default\":\"here\"}"])),
+            ],
+        )
         .unwrap();
     assert_eq!(world.field("/root/r", "units"), Value::from("42"));
     assert_eq!(world.field("/root/r", "place"), Value::from("here"));
@@ -124,7 +133,10 @@ fn a_container_cannot_be_moved_or_copied_into_itself() {
     world.create(&root(), "/root/a/b", "Directory", &[]).unwrap();
     let (a, b) = (world.id("/root/a"), world.id("/root/a/b"));
     for dest in [a, b] {
-        assert_eq!(kind_of(world.write(&root(), |txn| txn.move_to(a, dest, None, None))), Some(Kind::Cycle));
+        assert_eq!(
+            kind_of(world.write(&root(), |txn| txn.move_to(a, dest, None, None))),
+            Some(Kind::Cycle)
+        );
         assert_eq!(kind_of(world.write(&root(), |txn| txn.copy(a, dest, None))), Some(Kind::Cycle));
     }
     let user = world.id("/user");
@@ -138,12 +150,19 @@ fn what_came_with_the_product_stays() {
     let world = world();
     for path in ["/", "/system", "/system/types/Jobflow", "/config/user", "/system/config"] {
         let id = world.id(path);
-        assert_eq!(kind_of(world.write(&root(), |txn| txn.delete(id))), Some(Kind::Protected), "{path}");
+        assert_eq!(
+            kind_of(world.write(&root(), |txn| txn.delete(id))),
+            Some(Kind::Protected),
+            "{path}"
+        );
         let rename = world.write(&root(), |txn| txn.rename(id, &name("other")));
         assert_eq!(kind_of(rename), Some(Kind::Protected), "{path}");
     }
     let fields = [("fieldNames", texts(&["x"]))];
-    assert_eq!(kind_of(world.update(&root(), "/system/types/Text", &fields)), Some(Kind::Protected));
+    assert_eq!(
+        kind_of(world.update(&root(), "/system/types/Text", &fields)),
+        Some(Kind::Protected)
+    );
     let system = [("executable", Value::Bool(true))];
     world.create(&root(), "/root/j", "Jobflow", &[]).unwrap();
     assert_eq!(kind_of(world.update(&root(), "/root/j", &system)), Some(Kind::Protected));
@@ -187,14 +206,21 @@ fn properties_belong_to_the_owner_and_fields_to_writers() {
     assert_eq!(kind_of(patch(described.clone())), Some(Kind::Denied));
     let acl = Acl {
         users: vec![UserEntry { user: User::GUEST, rights: Rights::READ }],
-        groups: vec![GroupEntry { group: crate::auth::Group::OTHER, rights: Rights::ALL, priority: 9 }],
+        groups: vec![GroupEntry {
+            group: crate::auth::Group::OTHER,
+            rights: Rights::ALL,
+            priority: 9,
+        }],
     };
     world
         .write(&root(), |txn| {
             txn.update(id, None, Patch { acl: Some(acl.clone()), ..Patch::default() })
         })
         .unwrap();
-    assert_eq!(kind_of(world.update(&guest(), "/user/t", &[("text", "no".into())])), Some(Kind::Denied));
+    assert_eq!(
+        kind_of(world.update(&guest(), "/user/t", &[("text", "no".into())])),
+        Some(Kind::Denied)
+    );
     assert!(world.tree.view().get(&guest(), id).is_ok());
     let owner = Patch { owner: Some(User::GUEST), ..Patch::default() };
     world.write(&root(), |txn| txn.update(id, None, owner.clone())).unwrap();
@@ -314,7 +340,8 @@ fn scratch_replaces_content_and_objects_keep_their_identity() {
 fn messages_leave_a_channel_in_their_order_and_numbers_are_never_reused() {
     let world = world();
     let id = world.create(&root(), "/root/c", "Channel", &[]).unwrap();
-    let push = |text: &str| world.write(&root(), |txn| txn.queue_push(id, &Value::from(text))).unwrap();
+    let push =
+        |text: &str| world.write(&root(), |txn| txn.queue_push(id, &Value::from(text))).unwrap();
     assert_eq!((push("a"), push("b"), push("c")), (1, 2, 3));
     let pop = |index| world.write(&root(), |txn| txn.queue_pop(id, index));
     assert_eq!(pop(-1).unwrap(), (3, "c".into()));
@@ -372,7 +399,8 @@ fn a_text_renders_with_its_context_and_what_it_includes() {
     assert_eq!(world.tree.view().render(&root(), id, None).unwrap(), text, "no context");
     world.update(&root(), "/root/t", &[("context", object(env))]).unwrap();
     assert_eq!(world.tree.view().render(&root(), id, None).unwrap(), "Hello [世界]");
-    let endless = "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}";
+    let endless =
+        "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}";
     world.update(&root(), "/root/t", &[("text", endless.into())]).unwrap();
     assert!(world.tree.view().render(&root(), id, None).is_err());
 }

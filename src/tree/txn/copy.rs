@@ -89,10 +89,7 @@ impl Txn {
         match def.creatable {
             Creatable::Any => Ok(()),
             Creatable::Root if self.is_privileged() => Ok(()),
-            _ => Err(Fault::new(
-                Kind::WrongType,
-                message!("tree.internal_type", found = def.name),
-            )),
+            _ => Err(Fault::new(Kind::WrongType, message!("tree.internal_type", found = def.name))),
         }
     }
 
@@ -156,7 +153,8 @@ impl Txn {
             }
             Value::Dict(items) => {
                 for (key, item) in items.iter_mut() {
-                    let at = if at == DATA { format!("data.{key}") } else { format!("{at}[{key}]") };
+                    let at =
+                        if at == DATA { format!("data.{key}") } else { format!("{at}[{key}]") };
                     self.reseal(item, &at, from, to)?;
                 }
             }

@@ -120,7 +120,10 @@ impl Txn {
         behaviour.before_write(&mut saving).map_err(Fault::invalid)?;
         let mode = behaviour.mode(&fields);
         let mut body = Body {
-            display_name: draft.display_name.filter(|text| text != name.as_str()).unwrap_or_default(),
+            display_name: draft
+                .display_name
+                .filter(|text| text != name.as_str())
+                .unwrap_or_default(),
             description: draft.description.unwrap_or_default(),
             fields: in_order(def, fields),
         };
@@ -223,10 +226,9 @@ impl Txn {
             Creatable::Any => Ok(()),
             Creatable::Root if self.is_privileged() => Ok(()),
             Creatable::Root => Err(fault::denied("privilege", &def.name)),
-            Creatable::No => Err(Fault::new(
-                Kind::WrongType,
-                message!("tree.internal_type", found = def.name),
-            )),
+            Creatable::No => {
+                Err(Fault::new(Kind::WrongType, message!("tree.internal_type", found = def.name)))
+            }
         }
     }
 

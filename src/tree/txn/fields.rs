@@ -2,7 +2,9 @@
 
 use jiff::Zoned;
 use kompira_schema::error::{Fault, Kind, Message, Problem};
-use kompira_schema::id::{BlobHash, GroupId, IncidentId, ObjectId, ProcessId, ScheduleId, TaskId, UserId};
+use kompira_schema::id::{
+    BlobHash, GroupId, IncidentId, ObjectId, ProcessId, ScheduleId, TaskId, UserId,
+};
 use kompira_schema::layout::content;
 use kompira_schema::limits::{ATTACHMENT_MAX, BINARY_MAX, TEXT_MAX};
 use kompira_schema::message;
@@ -41,7 +43,10 @@ impl Outside for Doors<'_> {
         let opened;
         let clear = if !verbatim && Keys::is_exported(text) {
             opened = self.view.inner.keys.import(text);
-            opened.as_ref().map(|clear| clear.as_str()).ok_or_else(|| message!("secrets.other_key"))?
+            opened
+                .as_ref()
+                .map(|clear| clear.as_str())
+                .ok_or_else(|| message!("secrets.other_key"))?
         } else {
             text
         };
@@ -262,13 +267,10 @@ impl View {
 
 /// Fields that only the server writes may not come from a caller.
 pub(super) fn refuse_system(def: &TypeDef, fields: &Dict) -> Result<(), Fault> {
-    let system = |name: &&String| {
-        def.field(name).is_some_and(|field| field.access == Access::System)
-    };
+    let system =
+        |name: &&String| def.field(name).is_some_and(|field| field.access == Access::System);
     match fields.keys().find(system) {
-        Some(name) => {
-            Err(Fault::new(Kind::Protected, message!("tree.system_field", field = name)))
-        }
+        Some(name) => Err(Fault::new(Kind::Protected, message!("tree.system_field", field = name))),
         None => Ok(()),
     }
 }

@@ -160,14 +160,8 @@ impl Txn {
         self.restore(&backup, former.dir, &name, suffix)?;
         self.update(id, None, Patch { content: Some(content), ..Patch::default() })?;
         let mode = backup.mode;
-        let copy = self.scratch_create(
-            backup.parent,
-            &backup.name,
-            NodeKind::File,
-            None,
-            mode,
-            text,
-        )?;
+        let copy =
+            self.scratch_create(backup.parent, &backup.name, NodeKind::File, None, mode, text)?;
         let mut head = self.view.head(copy)?;
         head.mtime = backup.mtime;
         head.owner = self.scratch_owner();

@@ -10,8 +10,8 @@ use kompira_schema::types::TypeDef;
 use kompira_schema::validate::Source;
 use kompira_schema::value::{Dict, Value};
 
-use super::fields::Intake;
 use super::Txn;
+use super::fields::Intake;
 use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::store::EntryKind;
 use crate::tree::draft::{Draft, Patch, Replace};
@@ -233,11 +233,8 @@ impl Txn {
     ) -> Vec<UserEntry> {
         let mut found = Vec::new();
         for (name, entry) in entries {
-            let rights = Rights {
-                read: entry.readable,
-                write: entry.writable,
-                execute: entry.executable,
-            };
+            let rights =
+                Rights { read: entry.readable, write: entry.writable, execute: entry.executable };
             match self.view.user_by_name(name) {
                 Some(user) => found.push(UserEntry { user: user.id, rights }),
                 None => warnings.push(unknown("user_permissions", name)),
@@ -253,11 +250,8 @@ impl Txn {
     ) -> Vec<GroupEntry> {
         let mut found = Vec::new();
         for (name, entry) in entries {
-            let rights = Rights {
-                read: entry.readable,
-                write: entry.writable,
-                execute: entry.executable,
-            };
+            let rights =
+                Rights { read: entry.readable, write: entry.writable, execute: entry.executable };
             match self.view.group_by_name(name) {
                 Some(group) => {
                     found.push(GroupEntry { group: group.id, rights, priority: entry.priority });

@@ -45,9 +45,7 @@ impl Txn {
         let renames = dest == before.parent;
         let verb = if renames { Verb::Rename } else { Verb::Move };
         let new_name = name.map_or(before.name.as_str(), Name::as_str).to_owned();
-        self.trying(Class::Object, verb, |view| {
-            view.audit_target(if renames { id } else { dest })
-        });
+        self.trying(Class::Object, verb, |view| view.audit_target(if renames { id } else { dest }));
         if renames {
             self.trying_with("rename_to", || new_name.as_str().into());
         } else {
@@ -202,7 +200,13 @@ impl Txn {
             self.scratch_right(first.parent)?;
             self.scratch_right(second.parent)?;
         }
-        self.relocate(&first, &first_entry, second.parent, &second.name, second_entry.suffix.clone())?;
+        self.relocate(
+            &first,
+            &first_entry,
+            second.parent,
+            &second.name,
+            second_entry.suffix.clone(),
+        )?;
         // The first already stands where the second was: only the other name is removed.
         let mut moved = second.clone();
         moved.parent = first.parent;

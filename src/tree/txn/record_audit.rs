@@ -17,7 +17,12 @@ impl Txn {
     }
 
     /// Says what is about to be tried, for the entry of a failure.
-    pub(in crate::tree) fn trying(&mut self, class: Class, verb: Verb, target: impl FnOnce(&View) -> Target) {
+    pub(in crate::tree) fn trying(
+        &mut self,
+        class: Class,
+        verb: Verb,
+        target: impl FnOnce(&View) -> Target,
+    ) {
         if self.audited() {
             let target = target(&self.view);
             self.attempt = Some(Attempt { class, verb, target, detail: Map::new() });
@@ -25,7 +30,11 @@ impl Txn {
     }
 
     /// Adds details to the attempt.
-    pub(in crate::tree) fn trying_with(&mut self, key: &'static str, value: impl FnOnce() -> Value) {
+    pub(in crate::tree) fn trying_with(
+        &mut self,
+        key: &'static str,
+        value: impl FnOnce() -> Value,
+    ) {
         if let Some(attempt) = &mut self.attempt {
             attempt.detail.insert(key.to_owned(), value());
         }
@@ -48,9 +57,10 @@ impl Txn {
             for (key, value) in &self.detail {
                 entry.detail.insert(key.clone(), value.clone());
             }
-            let done = self.view.inner.store.new_id(Counter::Audit).and_then(|number| {
-                self.put_packed(Family::Audit, keys::number(number), &entry)
-            });
+            let done =
+                self.view.inner.store.new_id(Counter::Audit).and_then(|number| {
+                    self.put_packed(Family::Audit, keys::number(number), &entry)
+                });
             if let Err(fault) = done {
                 tracing::error!(?fault, "an audit entry cannot be stored");
             }

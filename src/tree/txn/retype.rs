@@ -70,8 +70,7 @@ impl Txn {
         let takes = def.representative().is_some() || def.file.made_from_file.is_some();
         if let Some(content) = content.filter(|_| takes) {
             let name = Name::new(&head.name)?;
-            let file =
-                kompira_schema::layout::names::file_name(&name, entry.suffix.as_deref());
+            let file = kompira_schema::layout::names::file_name(&name, entry.suffix.as_deref());
             let (field, value) = self.content_value(&def, content, &file)?;
             head.as_file = def.representative().is_none();
             fields.insert(field, value);

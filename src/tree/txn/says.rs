@@ -15,11 +15,12 @@ use crate::tree::model::Head;
 use crate::tree::value;
 use crate::tree::view::View;
 
-static SUFFIXES: LazyLock<Suffixes> = LazyLock::new(|| {
-    Suffixes::new(builtins().iter().flat_map(|def| {
-        def.file.suffixes.iter().map(|suffix| (suffix.clone(), def.name.clone()))
-    }))
-});
+static SUFFIXES: LazyLock<Suffixes> =
+    LazyLock::new(|| {
+        Suffixes::new(builtins().iter().flat_map(|def| {
+            def.file.suffixes.iter().map(|suffix| (suffix.clone(), def.name.clone()))
+        }))
+    });
 
 impl View {
     /// Whether a bare object shows its record: it says more than making the same file again in

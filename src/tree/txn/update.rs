@@ -54,8 +54,7 @@ impl Txn {
         let (mut head, mut body) = (before.clone(), old.clone());
         let mut visible = patch.updated.is_some();
         if has_fields(&patch) {
-            visible |= self
-                .change_fields(&mut head, &mut body, &def, &entry, &patch, intake)?;
+            visible |= self.change_fields(&mut head, &mut body, &def, &entry, &patch, intake)?;
         }
         if let Some(data) = patch.data.clone() {
             if !self.view.inner.types.behaviour(head.type_id).has_data() {
@@ -186,8 +185,7 @@ impl Txn {
     ) -> Result<bool, Fault> {
         let mut changed = false;
         if let Some(text) = &patch.display_name {
-            body.display_name =
-                if *text == head.name { String::new() } else { text.clone() };
+            body.display_name = if *text == head.name { String::new() } else { text.clone() };
             changed = true;
         }
         if let Some(text) = &patch.description {

@@ -259,9 +259,7 @@ impl View {
             }
             Some(Value::Str(text)) if text.is_empty() => Ok(Zeroizing::default()),
             Some(Value::Null) | None => Ok(Zeroizing::default()),
-            Some(_) => {
-                Err(Fault::new(Kind::NotFound, message!("tree.no_password", field = field)))
-            }
+            Some(_) => Err(Fault::new(Kind::NotFound, message!("tree.no_password", field = field))),
         }
     }
 
@@ -311,7 +309,11 @@ impl View {
     pub fn with_heads(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Head)>, Fault> {
         let ids: Vec<ObjectId> = entries.iter().map(|entry| entry.id).collect();
         let heads = self.heads(&ids)?;
-        Ok(entries.into_iter().zip(heads).filter_map(|(entry, head)| Some((entry, head?))).collect())
+        Ok(entries
+            .into_iter()
+            .zip(heads)
+            .filter_map(|(entry, head)| Some((entry, head?)))
+            .collect())
     }
 }
 

@@ -223,7 +223,11 @@ impl Renderer<'_> {
         };
         match value {
             Value::Array(items) if has_secret(items.iter()) => Value::Array(
-                items.iter().enumerate().map(|(i, item)| one(format!("{field}[{i}]"), item)).collect(),
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| one(format!("{field}[{i}]"), item))
+                    .collect(),
             ),
             Value::Dict(items) if has_secret(items.values()) => Value::Dict(
                 items
@@ -251,9 +255,9 @@ impl Renderer<'_> {
         Ok(match self.options.passwords {
             Passwords::Omit => Value::Null,
             // A clear text that looks like an export text is marked as clear.
-            Passwords::Plain if crate::secrets::Keys::is_exported(&clear) => Value::Dict(
-                Dict::from_iter([("plain".to_owned(), Value::from(clear.as_str()))]),
-            ),
+            Passwords::Plain if crate::secrets::Keys::is_exported(&clear) => {
+                Value::Dict(Dict::from_iter([("plain".to_owned(), Value::from(clear.as_str()))]))
+            }
             Passwords::Plain => Value::from(clear.as_str()),
             Passwords::Encrypted => {
                 Value::from(keys.export(&clear, &self.object.stub.path, &self.at)?)
@@ -285,7 +289,9 @@ impl Render for Renderer<'_> {
 
     fn file(&mut self, at: (&str, Option<Element<'_>>), file: &FileValue) -> Value {
         let own = self.object.stub.def.file.made_from_file.as_deref() == Some(at.0);
-        if own && self.object.stub.head.as_file && matches!(self.options.attach, Attach::Companion(_))
+        if own
+            && self.object.stub.head.as_file
+            && matches!(self.options.attach, Attach::Companion(_))
         {
             let name = Dict::from_iter([("name".to_owned(), Value::from(file.name.as_str()))]);
             return Value::Dict(name);
@@ -313,9 +319,7 @@ impl Render for Renderer<'_> {
 pub(super) fn map_text(view: &View, map: &Dict) -> Result<String, Fault> {
     let shown = map.iter().map(|(key, value)| {
         let shown = match value {
-            Value::Object(target) => {
-                view.reference_text(*target).map_or(Value::Null, Value::Str)
-            }
+            Value::Object(target) => view.reference_text(*target).map_or(Value::Null, Value::Str),
             other => other.clone(),
         };
         (key.clone(), shown)

@@ -39,9 +39,7 @@ fn folder() -> PathBuf {
 
 fn compile(name: &str) -> Result<Arc<Program>, String> {
     let source = std::fs::read_to_string(folder().join(format!("{name}.kf"))).map_err(text)?;
-    kompira::lang::compile(&source)
-        .program
-        .ok_or_else(|| format!("{name}.kf does not compile"))
+    kompira::lang::compile(&source).program.ok_or_else(|| format!("{name}.kf does not compile"))
 }
 
 /// Runs one program in this process.

@@ -105,8 +105,7 @@ fn over_http(client: &Client, key: &Key) -> Found {
         404 => return Found::Nothing,
         200 if key.door == Door::Attachment => reply.body,
         200 => {
-            let object: serde_json::Value =
-                serde_json::from_slice(&reply.body).unwrap_or_default();
+            let object: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
             let text = object.pointer("/fields/text").and_then(serde_json::Value::as_str);
             text.unwrap_or_default().as_bytes().to_vec()
         }

@@ -69,12 +69,7 @@ impl Load {
         }
     }
 
-    fn operation(
-        &self,
-        key: &Key,
-        wish: Option<u64>,
-        work: impl FnOnce(&Self) -> Ended,
-    ) -> bool {
+    fn operation(&self, key: &Key, wish: Option<u64>, work: impl FnOnce(&Self) -> Ended) -> bool {
         self.model.begin(key, wish);
         match work(self) {
             Ended::Done => {

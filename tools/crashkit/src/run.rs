@@ -86,9 +86,9 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, String> {
 fn program(arguments: &Run) -> Result<PathBuf, String> {
     let program = match &arguments.kompira {
         Some(program) => program.clone(),
-        None => std::env::current_exe()
-            .map_err(|error| error.to_string())?
-            .with_file_name("kompira"),
+        None => {
+            std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("kompira")
+        }
     };
     program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))
 }
@@ -151,7 +151,8 @@ impl Cycles<'_> {
             for turn in 0..self.arguments.hits {
                 // Some things happen once in the life of a server.
                 let rare = ["backup.", "store.checkpoint.", "store.open.", "engine.recover."];
-                let step = if rare.iter().any(|start| point.starts_with(start)) { 0 } else { HIT_STEP };
+                let step =
+                    if rare.iter().any(|start| point.starts_with(start)) { 0 } else { HIT_STEP };
                 let hit = 1 + turn * step;
                 if point.starts_with("store.open.") {
                     killed += u32::from(self.first_start(&format!("{point}@{hit}"))?);

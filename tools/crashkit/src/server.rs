@@ -129,5 +129,6 @@ impl Drop for Server {
 
 /// The mount point, made new if a dead mount is still on it.
 pub(crate) fn clear_mount(mount: &Path) {
-    let _ = Command::new("fusermount3").args(["-u", "-z"]).arg(mount).stderr(Stdio::null()).status();
+    let _ =
+        Command::new("fusermount3").args(["-u", "-z"]).arg(mount).stderr(Stdio::null()).status();
 }

@@ -45,7 +45,9 @@ pub(crate) fn cited(sources: &[Source]) -> Vec<Citation> {
     for source in sources {
         let yaml = source.path.extension().is_some_and(|ending| ending == "yaml");
         for (index, line) in source.text.lines().enumerate() {
-            let Some((_, rest)) = line.split_once("rule: ").filter(|(before, _)| comment(before) || (yaml && before.is_empty()))
+            let Some((_, rest)) = line
+                .split_once("rule: ")
+                .filter(|(before, _)| comment(before) || (yaml && before.is_empty()))
             else {
                 continue;
             };
