@@ -69,8 +69,8 @@ mod tests {
         fn crlf_and_back_is_lf(text in "[a\r\n]{0,40}") {
             let lf = LineSep::Lf.apply(&text).into_owned();
             let crlf = LineSep::Crlf.apply(&text).into_owned();
-            prop_assert_eq!(LineSep::Lf.apply(&crlf).into_owned(), lf.clone());
-            prop_assert_eq!(LineSep::Crlf.apply(&lf).into_owned(), crlf);
+            prop_assert_eq!(LineSep::Crlf.apply(&lf).into_owned(), crlf.clone());
+            prop_assert_eq!(LineSep::Lf.apply(&crlf).into_owned(), lf);
         }
     }
 }

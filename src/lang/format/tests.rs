@@ -137,7 +137,7 @@ fn expression() -> impl Strategy<Value = String> {
         prop_oneof![
             inner.clone().prop_map(|e| std::format!("({e})")),
             inner.clone().prop_map(|e| std::format!("- {e}")),
-            inner.clone().prop_map(|e| std::format!("( not {e} )")),
+            inner.prop_map(|e| std::format!("( not {e} )")),
             two.clone().prop_map(|(x, y)| std::format!("[{x},{y}]")),
             two.clone().prop_map(|(x, y)| std::format!("{{k={x} , l = {y}}}")),
             two.clone().prop_map(|(x, y)| std::format!("{{{x}:{y}}}")),
@@ -172,7 +172,7 @@ fn flow() -> impl Strategy<Value = String> {
             two.clone().prop_map(|(x, y)| std::format!("{{if a|then:{x} elif b:\n{y} else:{x}}}")),
             two.clone().prop_map(|(x, y)| std::format!("{{case|'a',1:{x} [1]:\n{y} else : {x}}}")),
             two.clone().prop_map(|(x, y)| std::format!("{{fork|{x} {y}\n}}")),
-            two.clone().prop_map(|(x, y)| std::format!("{{choice|<a>->{x} <>=>{y}}}")),
+            two.prop_map(|(x, y)| std::format!("{{choice|<a>->{x} <>=>{y}}}")),
             inner.clone().prop_map(|f| std::format!("{{for v in a|\n{f}}}")),
             inner.clone().prop_map(|f| std::format!("{{while a|{f}\n# end\n}}")),
             inner.prop_map(|f| std::format!("{{session s|{f}}}=>{{try|{f}}}")),

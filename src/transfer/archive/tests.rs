@@ -125,10 +125,10 @@ fn a_lying_size_and_a_changed_byte_are_noticed() {
         bad[index] ^= 0x10;
         std::fs::write(&path, &bad).unwrap();
         // Either refused, or every byte that is read is the right one.
-        if let Ok(mut reader) = Reader::open(&path) {
-            if let Ok(bytes) = reader.bytes("a", 10_000) {
-                assert_eq!(bytes, [b'x'; 1000], "byte {index}");
-            }
+        if let Ok(mut reader) = Reader::open(&path)
+            && let Ok(bytes) = reader.bytes("a", 10_000)
+        {
+            assert_eq!(bytes, [b'x'; 1000], "byte {index}");
         }
     }
 }

@@ -24,7 +24,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Part {
     /// Small files, saves, listings, git, grep and tar on mounts and folders, side by side.
-    Fs(fs::Arguments),
+    Fs(Box<fs::Arguments>),
     /// Puts, reads, lists, searches and renames beside RocksDB alone.
     Store(store::Arguments),
     /// Small programs in the virtual machine, beside `python3` running the same.
