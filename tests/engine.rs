@@ -150,3 +150,20 @@ fn a_killed_server_repeats_no_step_and_leaves_no_ghost() {
     assert_eq!(list["count"], 0, "{list}");
     assert!(done > 0 && interrupted > 0);
 }
+
+// rule: operations/startup
+#[test]
+fn startup_jobflows_run_when_the_server_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::on(&data, &Options::default());
+    let source = json!({"source": "print('up')"});
+    server.client().create("/system/startup", "hello", "Jobflow", source);
+    server.kill();
+    server = Server::on(&data, &Options::default());
+    let list = server.client().get("/process").expect(200).json();
+    let process = list["results"][0]["abspath"].as_str().unwrap().to_owned();
+    let info = ended(&server, &process);
+    assert_eq!(info["console"], "up\n", "{info}");
+    assert_eq!(info["invoker"], "/system/startup");
+}
