@@ -2,7 +2,7 @@
 //!
 //! An object's URL is its path; what follows the first dot of the last segment is a method.
 //! Service endpoints are below `/-/`, which is no object name. All that touches the store runs on
-//! the bounded threads of [`pool`].
+//! the bounded threads of `pool`.
 
 pub mod accept;
 pub mod answer;

@@ -16,7 +16,7 @@ impl Txn {
     /// representative field; name, number and history stay.
     ///
     /// # Errors
-    /// [`Kind::WrongType`] if it is not bare or the container does not take the type.
+    /// [`kompira_schema::error::Kind::WrongType`] if it is not bare or the container does not take the type.
     pub fn retype(
         &mut self,
         id: ObjectId,
