@@ -252,7 +252,10 @@ impl Cycles<'_> {
             };
             load.stop.store(true, Ordering::Relaxed);
             // At random: now, in the middle of everything.
-            server.kill();
+            if !server.kill() {
+                eprintln!("crashkit: the killed server was not gone: its mount had to be aborted");
+                load.hangs.fetch_add(1, Ordering::Relaxed);
+            }
             if let Some(mut side) = side {
                 let _ = side.kill();
                 let _ = side.wait();

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::client::PATIENCE;
 
+/// A killed process is gone within this time.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
 /// Where and what is served.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
@@ -20,6 +23,7 @@ pub(crate) struct Site {
 /// A running `kompira serve`.
 pub(crate) struct Server {
     child: Child,
+    mount: Option<PathBuf>,
     pub(crate) address: String,
 }
 
@@ -80,7 +84,7 @@ impl Site {
             Ok(url) => {
                 let url = url.ok_or("the server said no URL")?;
                 let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-                Ok(Begun::Serving(Server { child, address }))
+                Ok(Begun::Serving(Server { child, mount: self.mount.clone(), address }))
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 Ok(child.wait().map(Begun::Ended).map_err(|error| error.to_string())?)
@@ -99,10 +103,25 @@ impl Server {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// SIGKILL, now.
-    pub(crate) fn kill(&mut self) {
+    /// SIGKILL, now; whether it was gone at once.
+    ///
+    /// A thread of the server that tells the kernel of a change while a client waits for the dead
+    /// server holds both for ever; only an abort of the connection frees them. That is counted as
+    /// a hang, and the run goes on.
+    pub(crate) fn kill(&mut self) -> bool {
         let _ = self.child.kill();
+        let start = Instant::now();
+        while start.elapsed() < GONE_WITHIN {
+            if self.has_ended() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if let Some(mount) = &self.mount {
+            abort_mount(mount);
+        }
         let _ = self.child.wait();
+        false
     }
 
     /// SIGTERM; whether it ended within the patience.
@@ -125,6 +144,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Ends the connection of a mount whose server is dead.
+fn abort_mount(mount: &Path) {
+    let _ = Command::new("umount").arg("-f").arg(mount).stderr(Stdio::null()).status();
 }
 
 /// The mount point, made new if a dead mount is still on it.
