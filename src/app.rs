@@ -9,6 +9,7 @@ mod mount;
 mod notice;
 mod open;
 mod processes;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -240,6 +241,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     match mounting.await.map_err(Fault::internal)? {
         Ok(mounts) => {
             running.service.set_ready();
+            upkeep::start(opened.tree, clock, running.service.shutdown.clone());
             run_startup(&running.service);
             Ok(Running { mounts, ..running })
         }
