@@ -49,7 +49,7 @@ pub use process::{Filter, Modes, Monitoring, Params, ProcessInfo, Status};
 
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
-use crate::store::{Direction, Durability, Family, Fed, codec, keys};
+use crate::store::{Direction, Durability, Family, Fed, Subscription, codec, keys};
 use crate::tree::Tree;
 use delete::not_found;
 use inner::Inner;
@@ -118,19 +118,25 @@ impl Engine {
             limits,
         });
         let engine = Self { inner };
+        // Before anybody looks at a queue: a message that comes after the look is told.
+        let feed = engine.inner.tree.store().subscribe();
         recover::recover(&engine.inner)?;
         for number in 0..engine.inner.limits.workers.max(1) {
             engine.thread(&format!("engine-{number}"), turn::work)?;
         }
         engine.thread("engine-timer", |inner| inner.timers.run(|id| inner.wake(id)))?;
-        engine.thread("engine-feed", listen)?;
+        engine.thread("engine-feed", move |inner| listen(inner, &feed))?;
         if engine.inner.limits.keep_finished.is_some() {
             engine.thread("engine-expiry", expire)?;
         }
         Ok(engine)
     }
 
-    fn thread(&self, name: &str, work: fn(&Arc<Inner>)) -> Result<(), Fault> {
+    fn thread(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Arc<Inner>) + Send + 'static,
+    ) -> Result<(), Fault> {
         let inner = Arc::clone(&self.inner);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -498,10 +504,9 @@ impl Engine {
 }
 
 /// Wakes those who wait for a channel whose queue changed.
-fn listen(inner: &Arc<Inner>) {
-    let subscription = inner.tree.store().subscribe();
+fn listen(inner: &Arc<Inner>, feed: &Subscription) {
     let weak = Arc::downgrade(inner);
-    while let Some(fed) = subscription.recv() {
+    while let Some(fed) = feed.recv() {
         let Some(inner) = weak.upgrade() else { return };
         if inner.stopping() {
             return;

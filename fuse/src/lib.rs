@@ -5,7 +5,9 @@
 
 mod adapt;
 mod convert;
+mod killed;
 mod mount;
 mod notify;
 
+pub use killed::abort_killed;
 pub use mount::{Mounted, Options, Peers, mount, release_stale};

@@ -133,7 +133,7 @@ pub fn release_stale(dir: &Path) -> Result<(), Fault> {
     }
 }
 
-fn detach(dir: &Path) -> io::Result<()> {
+pub(crate) fn detach(dir: &Path) -> io::Result<()> {
     let status = Command::new("fusermount3").args(["-u", "-z", "-q", "--"]).arg(dir).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
@@ -30,10 +31,45 @@ pub(super) struct Opened {
     pub(super) initial_password: Option<String>,
 }
 
+/// How long a killed server may take to end once its mounts are aborted.
+const DYING: Duration = Duration::from_secs(3);
+
+/// Opens the store. A holder that was killed, but hangs in a mount of its own, is freed first.
+fn open_store(data: &Path, options: &store::Options) -> Result<Store, Fault> {
+    let opened = Store::open(data, options);
+    let Err(fault) = &opened else { return opened };
+    if fault.kind() != Kind::Locked || !is_dead(fault) {
+        return opened;
+    }
+    tracing::warn!("the server that held the data directory was killed and hangs in its mount");
+    if kompira_fuse::abort_killed(&data.display().to_string()) == 0 {
+        return opened;
+    }
+    let start = Instant::now();
+    loop {
+        match Store::open(data, options) {
+            Err(fault) if fault.kind() == Kind::Locked && start.elapsed() < DYING => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether the holder that a lock's failure names is a process that only waits to be reaped.
+fn is_dead(fault: &Fault) -> bool {
+    let pid = fault.told().args.iter().find(|(name, _)| *name == "pid");
+    let stat = pid.and_then(|(_, pid)| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    // The state stands behind the name, which may itself hold parentheses.
+    stat.as_deref()
+        .and_then(|stat| stat.rsplit_once(") "))
+        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
 /// Opens a data directory.
 pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let options = store::Options { command: start.program.clone(), ..store::Options::default() };
-    let store = Store::open(&start.data, &options)?;
+    let store = open_store(&start.data, &options)?;
     let keys = Arc::new(keys(&start.data, &store)?);
     std::fs::create_dir_all(&start.log).map_err(|error| {
         let told = message!("app.no_directory", path = start.log.display());
