@@ -6,6 +6,7 @@ use std::path::Path;
 
 use kompira_schema::error::{Fault, Kind, Message};
 use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::layout::record;
 use kompira_schema::limits;
 use kompira_schema::message;
 use kompira_schema::path::{Name, ObjectPath};
@@ -83,14 +84,14 @@ impl Import<'_> {
                 // A type object is one YAML file: its record is the file.
                 let file = one.file.as_deref().filter(|_| one.record.is_none())?;
                 let text = read_text(file, limits::FIELD_TYPE_MAX as u64 * 16).ok()?;
-                super::scan::read_record(file)
-                    .ok()
-                    .filter(|_| text.contains("TypeObject"))
-                    .map(|r| r.0.type_object)
+                // Reading a record is dear: few files are types, and these say so.
+                let may_be = text.contains("TypeObject");
+                let (record, _) = may_be.then(|| record::from_yaml(&text).ok()).flatten()?;
+                Some(record.type_object)
             });
             said.is_some_and(|path| path == TYPE_OBJECT)
         };
-        let types: Vec<usize> = found
+        let types: HashSet<usize> = found
             .iter()
             .enumerate()
             .filter(|(_, one)| typed(one))
