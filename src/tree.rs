@@ -13,6 +13,7 @@ mod model;
 pub mod principals;
 pub mod query;
 mod read;
+pub mod special;
 mod txn;
 mod types;
 mod value;
@@ -26,5 +27,9 @@ pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
 pub use query::{Depth, Found, Query};
+pub use special::{
+    Family as SpecialFamily, IncidentDraft, IncidentPatch, ScheduleDraft, SchedulePatch,
+    SpecialQuery, TaskDraft,
+};
 pub use txn::{Element, ImportOptions, Txn};
 pub use view::{Attach, Passwords, RecordOptions, View};

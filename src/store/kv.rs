@@ -65,6 +65,8 @@ families! {
     Audit = "audit";
     /// Users, groups, tokens, logins.
     Auth = "auth";
+    /// Kind and number to a schedule, incident or task.
+    Special = "special";
     /// Format version, counters, check values.
     Meta = "meta";
 }

@@ -11,7 +11,10 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
+pub(super) use self::order::compare_keys;
 use self::plan::Plan;
+pub(super) use self::plan::scalars;
+pub(super) use self::test::{Lookup, Scalar, Test, bad};
 use super::view::View;
 
 /// Which children are looked at.

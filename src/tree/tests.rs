@@ -5,6 +5,7 @@ mod finding;
 mod model;
 mod people;
 mod rules;
+mod special;
 
 use std::sync::Arc;
 

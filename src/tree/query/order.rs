@@ -96,13 +96,7 @@ impl Order {
     pub(super) fn sort(&self, rows: &mut [(ObjectId, Keys)]) {
         rows.sort_by(|(left_id, left), (right_id, right)| {
             for ((a, b), (_, direction)) in left.iter().zip(right).zip(&self.0) {
-                // Nulls stand last going up and first going down.
-                let order = match (a, b) {
-                    (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
-                    (None, None) => Ordering::Equal,
-                    (None, Some(_)) => Ordering::Greater,
-                    (Some(_), None) => Ordering::Less,
-                };
+                let order = compare_keys(a.as_ref(), b.as_ref());
                 let order = if *direction == Direction::Down { order.reverse() } else { order };
                 if order.is_ne() {
                     return order;
@@ -110,6 +104,16 @@ impl Order {
             }
             left_id.cmp(right_id)
         });
+    }
+}
+
+/// Nulls stand last going up and first going down.
+pub(in crate::tree) fn compare_keys(left: Option<&Scalar>, right: Option<&Scalar>) -> Ordering {
+    match (left, right) {
+        (Some(left), Some(right)) => left.compare(right).unwrap_or(Ordering::Equal),
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
     }
 }
 

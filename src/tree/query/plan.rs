@@ -310,7 +310,7 @@ fn read_field(view: &View, field: &FieldDef, value: &Value) -> Option<Option<Sca
 }
 
 /// The comparable values of a field: of an array or dictionary, of each element.
-pub(super) fn scalars(view: &View, value: Option<&Value>) -> Vec<Scalar> {
+pub(in crate::tree) fn scalars(view: &View, value: Option<&Value>) -> Vec<Scalar> {
     match value {
         None => Vec::new(),
         Some(Value::Array(items)) => items.iter().filter_map(|item| scalar(view, item)).collect(),

@@ -12,7 +12,7 @@ use crate::lang::pattern::{Match, Pattern};
 
 /// A value that can be compared.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Scalar {
+pub(in crate::tree) enum Scalar {
     Text(String),
     Int(i64),
     Float(f64),
@@ -25,7 +25,7 @@ pub(super) enum Scalar {
 
 impl Scalar {
     /// Order among values of one kind; numbers are one kind.
-    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+    pub(in crate::tree) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
@@ -50,7 +50,7 @@ impl Scalar {
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(in crate::tree) enum Lookup {
     Exact,
     IExact,
     Contains,
@@ -71,7 +71,7 @@ pub(super) enum Lookup {
 }
 
 impl Lookup {
-    pub(super) const STRING: &'static [Self] = &[
+    pub(in crate::tree) const STRING: &'static [Self] = &[
         Self::Exact,
         Self::IExact,
         Self::Contains,
@@ -84,7 +84,7 @@ impl Lookup {
         Self::IRegex,
     ];
 
-    fn named(name: &str) -> Option<Self> {
+    pub(in crate::tree) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "exact" => Self::Exact,
             "iexact" => Self::IExact,
@@ -108,7 +108,7 @@ impl Lookup {
     }
 
     /// Splits `name__lookup`; a name without a known lookup is compared exactly.
-    pub(super) fn split(key: &str) -> (&str, Self) {
+    pub(in crate::tree) fn split(key: &str) -> (&str, Self) {
         match key.rsplit_once("__").and_then(|(name, word)| Some((name, Self::named(word)?))) {
             Some((name, lookup)) if !name.is_empty() => (name, lookup),
             _ => (key, Self::Exact),
@@ -118,7 +118,7 @@ impl Lookup {
 
 /// A comparison with its right-hand side.
 #[derive(Debug)]
-pub(super) struct Test {
+pub(in crate::tree) struct Test {
     lookup: Lookup,
     values: Vec<Scalar>,
     pattern: Option<Pattern>,
@@ -129,7 +129,7 @@ pub(super) struct Test {
 impl Test {
     /// Reads the right-hand side. `read` turns a given value into a comparable one: `None` inside
     /// for one that nothing can equal.
-    pub(super) fn new(
+    pub(in crate::tree) fn new(
         key: &str,
         lookup: Lookup,
         allowed: &[Lookup],
@@ -181,17 +181,17 @@ impl Test {
         Ok(test)
     }
 
-    pub(super) fn values(&self) -> &[Scalar] {
+    pub(in crate::tree) fn values(&self) -> &[Scalar] {
         &self.values
     }
 
     /// Whether nothing can satisfy it: it compares with something that does not exist.
-    pub(super) fn is_impossible(&self) -> bool {
+    pub(in crate::tree) fn is_impossible(&self) -> bool {
         self.values.is_empty() && self.pattern.is_none() && self.lookup != Lookup::IsNull
     }
 
     /// Whether any of the values satisfies the comparison; none at all is null.
-    pub(super) fn accepts(&self, found: &[Scalar]) -> bool {
+    pub(in crate::tree) fn accepts(&self, found: &[Scalar]) -> bool {
         if self.lookup == Lookup::IsNull {
             return found.is_empty() == self.null;
         }
@@ -258,6 +258,6 @@ fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
-pub(super) fn bad(told: kompira_schema::error::Message) -> Fault {
+pub(in crate::tree) fn bad(told: kompira_schema::error::Message) -> Fault {
     Fault::new(Kind::BadRequest, told)
 }

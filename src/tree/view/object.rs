@@ -116,8 +116,9 @@ impl View {
             Ref::User(id) => Ok(self.principals()?.user(id).is_some()),
             Ref::Group(id) => Ok(self.principals()?.group(id).is_some()),
             Ref::Process(id) => there(Family::Process, id.0),
-            // Rows of parts that are not built yet: the reference is kept as it is.
-            Ref::Schedule(_) | Ref::Task(_) | Ref::Incident(_) => Ok(true),
+            Ref::Schedule(_) | Ref::Task(_) | Ref::Incident(_) => {
+                Ok(self.reads.get(Family::Special, &keys::reference(target))?.is_some())
+            }
         }
     }
 
