@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::Rev;
 use kompira_schema::message;
@@ -16,7 +16,7 @@ use kompira_schema::message;
 use super::batch::{Batch, CommitError};
 use super::blob::Blobs;
 use super::blob::files::BlobFiles;
-use super::commit::{Answer, Committer, Durability, Shared, Work};
+use super::commit::{Desk, Durability, Shared};
 use super::counter::{self, BLOCK, Counter, Counters};
 use super::feed::{Feed, Subscription};
 use super::health::Health;
@@ -35,9 +35,6 @@ use crate::fail_point;
 const DATABASE: &str = "db";
 const BLOBS: &str = "blobs";
 
-/// Work that may wait for the committer; beyond this, callers wait.
-const WAITING_MAX: usize = 1024;
-
 /// The store: a clone is another handle of the same. When the last handle is gone, everything
 /// is synced and closed.
 #[derive(Clone)]
@@ -45,8 +42,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    work: Sender<Work>,
-    committer: Arc<Mutex<Committer>>,
+    desk: Arc<Desk>,
     counters: Arc<Counters>,
     files: Option<BlobFiles>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -106,17 +102,15 @@ impl Store {
             feed: Feed::default(),
             health: Health::default(),
         });
-        let (work, waiting) = bounded(WAITING_MAX);
-        let committer = Arc::new(Mutex::new(Committer::new(Arc::clone(&shared))));
-        let threads = Arc::clone(&committer);
+        let desk = Arc::new(Desk::new(Arc::clone(&shared)));
+        let behind = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("store-commit".into())
-            .spawn(move || Committer::run(&threads, &waiting))
+            .spawn(move || behind.run())
             .map_err(StoreError::from)?;
         Ok(Self(Arc::new(Inner {
             shared,
-            work,
-            committer,
+            desk,
             counters: Arc::new(Counters::default()),
             files,
             thread: Mutex::new(Some(thread)),
@@ -148,19 +142,7 @@ impl Store {
     /// [`Kind::Full`] (writes resume when there is room), [`Kind::Unavailable`] (no more writes
     /// until the store is opened again), [`Kind::NotFound`] (a held blob is not stored).
     pub fn commit(&self, batch: Batch, durability: Durability) -> Result<Rev, CommitError> {
-        // A synced commit takes long: it goes where others can join it.
-        if durability == Durability::Lazy
-            && let Ok(mut committer) = self.0.committer.try_lock()
-        {
-            let (done, wake) = committer.alone(batch, durability);
-            drop(committer);
-            if wake {
-                // A full queue keeps the thread awake anyway.
-                let _ = self.0.work.try_send(Work::Wake);
-            }
-            return done;
-        }
-        self.ask(|answer| Work::Commit(Box::new(batch), durability, answer))
+        self.0.desk.commit(batch, durability)
     }
 
     /// Everything committed so far is durable when this returns.
@@ -168,10 +150,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Unavailable`], [`Kind::Io`].
     pub fn sync(&self) -> Result<(), Fault> {
-        if let Ok(mut committer) = self.0.committer.try_lock() {
-            return Ok(committer.sync()?);
-        }
-        self.ask_fault(Work::Sync)
+        faults(self.0.desk.sync())
     }
 
     /// A number that was never given before.
@@ -251,9 +230,7 @@ impl Store {
         let _names = files.names();
         fail_point!("store.checkpoint.before_db");
         let (kv, database) = (Arc::clone(&self.0.shared), dir.join(DATABASE));
-        let rev = self.ask_fault(|answer| {
-            Work::Still(Box::new(move || kv.kv.checkpoint(&database)), answer)
-        })?;
+        let rev = faults(self.0.desk.still(move || kv.kv.checkpoint(&database)))?;
         fail_point!("store.checkpoint.after_db");
         files.link_all(&dir.join(BLOBS))?;
         fail_point!("store.checkpoint.after_blobs");
@@ -271,32 +248,24 @@ impl Store {
         durability: Durability,
         plan: impl FnOnce(&dyn KvRead) -> Result<WriteSet, StoreError> + Send + 'static,
     ) -> Result<(), Fault> {
-        self.ask_fault(|answer| Work::Apply(Box::new(plan), durability, answer))
+        faults(self.0.desk.apply(Box::new(plan), durability))
     }
+}
 
-    fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, CommitError> {
-        let closed =
-            || CommitError::Fault(Fault::new(Kind::Unavailable, message!("store.unavailable")));
-        let (answer, answered) = bounded(1);
-        self.0.work.send(work(answer)).map_err(|_| closed())?;
-        answered.recv().map_err(|_| closed())?
-    }
-
-    fn ask_fault<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, Fault> {
-        self.ask(work).map_err(|error| match error {
-            CommitError::Fault(fault) => fault,
-            CommitError::Conflict => Fault::internal("a conflict without a commit"),
-        })
-    }
+/// What is no commit has no conflict.
+fn faults<T>(done: Result<T, CommitError>) -> Result<T, Fault> {
+    done.map_err(|error| match error {
+        CommitError::Fault(fault) => fault,
+        CommitError::Conflict => Fault::internal("a conflict without a commit"),
+    })
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let given_back = Arc::clone(&self.counters);
-        let (answer, _) = bounded(1);
         let plan = Box::new(move |_: &dyn KvRead| Ok(given_back.give_back()));
-        let _ = self.work.send(Work::Apply(plan, Durability::Lazy, answer));
-        let _ = self.work.send(Work::Stop);
+        let _ = self.desk.apply(plan, Durability::Lazy);
+        self.desk.stop();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
