@@ -215,6 +215,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         clock: Arc::clone(&clock),
         shutdown: shutdown.clone(),
         pool: Pool::default(),
+        hub: http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?,
         ready: AtomicBool::new(false),
         max_upload: start.max_upload,
         about: About {

@@ -10,5 +10,5 @@ mod table;
 
 pub use acl::{Access, Acl, AclId, GroupEntry, Rights, UserEntry};
 pub use lock::{Failures, LockRule};
-pub use principal::{Group, Token, User, token_place};
+pub use principal::{Group, Session, Token, User, token_place};
 pub use table::Principals;

@@ -6,9 +6,12 @@
 
 pub mod accept;
 pub mod answer;
+mod changes;
+mod channel;
 mod filter;
 mod group;
-pub mod health;
+mod health;
+mod hub;
 mod identity;
 pub mod lenient;
 mod object;
@@ -19,6 +22,9 @@ pub mod query;
 mod route;
 pub mod server;
 mod service;
+mod session;
+mod stream;
+pub mod table;
 pub mod target;
 mod user;
 pub mod value;
@@ -32,6 +38,7 @@ use crate::engine::Engine;
 use crate::secrets::Keys;
 use crate::tree::Tree;
 
+pub use hub::Hub;
 pub use identity::{EXEC_HEADER, Peer};
 pub use pool::Pool;
 pub use route::router;
@@ -54,6 +61,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Threads for what blocks.
     pub pool: Pool,
+    /// Wakes requests that wait for a change.
+    pub hub: Arc<Hub>,
     /// Whether everything has started.
     pub ready: AtomicBool,
     /// Most bytes of a streamed upload.

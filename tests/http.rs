@@ -1,10 +1,13 @@
 //! The REST face of a real server.
 
+mod channels;
 mod commands;
 mod limits;
+mod logins;
 mod objects;
 mod paths;
 mod processes;
 mod serving;
+mod streams;
 mod transfer;
 mod users;

@@ -96,6 +96,17 @@ pub struct Token {
     pub label: String,
 }
 
+/// A login from a browser, found by the keyed hash of its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose.
+    pub user: UserId,
+    /// When it was opened.
+    pub created: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+}
+
 /// Where the sealed copy of a user's token belongs.
 #[must_use]
 pub fn token_place(user: UserId) -> crate::secrets::Place<'static> {

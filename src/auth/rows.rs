@@ -2,7 +2,8 @@
 //!
 //! `v`: revision of the last change of a user or group · `a` hash: a permission set · `u` number:
 //! a user · `g` number: a group · `n` name: number of a user · `m` name: number of a group ·
-//! `t` keyed hash: an API token · `l` user NUL address: failed logins.
+//! `t` keyed hash: an API token · `s` keyed hash: a login session · `l` user NUL address: failed
+//! logins.
 
 use kompira_schema::id::{GroupId, UserId};
 
@@ -16,6 +17,8 @@ pub const USERS: &[u8] = b"u";
 pub const GROUPS: &[u8] = b"g";
 /// Prefix of tokens.
 pub const TOKENS: &[u8] = b"t";
+/// Prefix of login sessions.
+pub const SESSIONS: &[u8] = b"s";
 /// Prefix of failed logins.
 pub const LOCKS: &[u8] = b"l";
 
@@ -60,6 +63,12 @@ pub fn group_name(name: &str) -> Vec<u8> {
 #[must_use]
 pub fn token(hash: &[u8; 32]) -> Vec<u8> {
     tagged(b't', hash)
+}
+
+/// A login session.
+#[must_use]
+pub fn session(hash: &[u8; 32]) -> Vec<u8> {
+    tagged(b's', hash)
 }
 
 /// Failed logins of a user from an address.

@@ -1,17 +1,19 @@
 //! What goes back: JSON, failures, headers (rule: http/errors).
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kompira_schema::error::{Fault, Kind, Message};
 use serde_json::{Map, Value as Json};
+
+use super::table::Act;
 
 /// Header by which a client of ours asks for code and full message of a failure.
 pub const CLIENT_HEADER: &str = "x-kompira-client";
 /// Header that carries the code of a failure, as in `KF1004`.
 pub const CODE_HEADER: &str = "x-kompira-code";
 /// Seconds after which an overloaded server may be asked again.
-const RETRY_SECONDS: &str = "2";
+const RETRY_SECONDS: u64 = 2;
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub enum Failure {
     /// As the one failure table has it.
     Fault(Fault),
     /// The resource does not take this verb; which it takes.
-    Verb(&'static [Method]),
+    Verb(Vec<Act>),
     /// No form of the answer suits the client.
     NotAcceptable,
     /// The body is no JSON by its content type.
@@ -32,6 +34,12 @@ pub enum Failure {
     Token,
     /// The user is inactive or gone.
     Inactive,
+    /// User name or password is wrong, or too many were wrong before.
+    Login,
+    /// A login by cookie wants to change something without the token that only our pages know.
+    Csrf,
+    /// Too many requests; the seconds after which there is room again.
+    Rate(u64),
 }
 
 impl From<Fault> for Failure {
@@ -58,7 +66,9 @@ impl Failure {
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Fields(_) => StatusCode::BAD_REQUEST,
             Self::Page => StatusCode::NOT_FOUND,
-            Self::Token | Self::Inactive => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::Inactive | Self::Login => StatusCode::UNAUTHORIZED,
+            Self::Csrf => StatusCode::FORBIDDEN,
+            Self::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -74,13 +84,18 @@ impl Failure {
             Self::Page => detail("Invalid page."),
             Self::Token => detail("Invalid token."),
             Self::Inactive => detail("User inactive or deleted."),
+            Self::Login => detail("Wrong user name or password."),
+            Self::Csrf => detail("CSRF Failed: CSRF token missing or incorrect."),
+            Self::Rate(_) => detail("Too many requests."),
         };
         let code = match self {
             Self::Fault(fault) => fault.kind().code(),
             Self::Verb(_) => Kind::NoMethod.code(),
             Self::Fields(_) => Kind::Invalid.code(),
             Self::Page => Kind::NotFound.code(),
-            Self::Token | Self::Inactive => Kind::Unauthenticated.code(),
+            Self::Token | Self::Inactive | Self::Login => Kind::Unauthenticated.code(),
+            Self::Csrf => Kind::Denied.code(),
+            Self::Rate(_) => Kind::TooMany.code(),
             Self::NotAcceptable | Self::NotJson => Kind::BadRequest.code(),
         };
         if full {
@@ -97,7 +112,11 @@ impl Failure {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            let seconds = match self {
+                Self::Rate(seconds) => *seconds,
+                _ => RETRY_SECONDS,
+            };
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -105,11 +124,11 @@ impl Failure {
 
 /// `GET, HEAD, OPTIONS` and the like.
 #[must_use]
-pub fn allow(verbs: &[Method]) -> HeaderValue {
+pub fn allow(verbs: &[Act]) -> HeaderValue {
     let mut words: Vec<&str> = Vec::new();
     for verb in verbs {
-        words.push(verb.as_str());
-        if verb == Method::GET {
+        words.push(verb.word());
+        if *verb == Act::Get {
             words.push("HEAD");
         }
     }
@@ -230,7 +249,7 @@ mod tests {
     // rule: http/verbs
     #[test]
     fn a_refused_verb_says_which_are_taken() {
-        let answer = Failure::Verb(&[Method::GET, Method::POST]).answer(false);
+        let answer = Failure::Verb(vec![Act::Get, Act::Post]).answer(false);
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.headers()[header::ALLOW], "GET, HEAD, POST, OPTIONS");
     }

@@ -10,25 +10,17 @@ use serde_json::{Map, Value as Json};
 use super::answer::{self, Failure};
 use super::filter::Attribute;
 use super::object::{Want, escape, finish, with_location};
-use super::route::{Answer, Ask, nothing, verbs};
+use super::route::{Answer, Ask, nothing};
 use super::user::{object, on_name, rows_answer, text, truth};
 use crate::auth::Group;
 use crate::store::Durability;
 use crate::tree::principals::{GroupDraft, GroupPatch};
 
-const COLLECTION: &[Method] = &[Method::GET, Method::POST];
-const MEMBER: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
 const TABLE: &[(&str, Attribute)] =
     &[("name", Attribute::Text), ("is_ldap_group", Attribute::Exact)];
 
 /// `/config/group`.
 pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {
-    if !matches!(ask.target.method.as_deref(), None | Some("children")) {
-        return Err(nothing());
-    }
-    if let Some(options) = verbs(ask, COLLECTION)? {
-        return Ok(options);
-    }
     if ask.method != Method::POST {
         return ask
             .blocking(|ask| {
@@ -43,15 +35,10 @@ pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {
 }
 
 /// `/config/group/id_N`.
-pub(super) async fn member(ask: &Arc<Ask>, id: GroupId, body: Body) -> Answer {
-    if ask.target.method.is_some() {
-        return Err(nothing());
-    }
+pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
+    let id = GroupId(ask.id);
     ask.blocking(move |ask| ask.service.tree.view().group(id).map(drop).ok_or_else(nothing))
         .await?;
-    if let Some(options) = verbs(ask, MEMBER)? {
-        return Ok(options);
-    }
     match ask.method {
         Method::PUT | Method::PATCH => {
             let body = object(ask.body(body).await?)?;

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::UserId;
 use kompira_schema::message;
 use kompira_schema::tree::{Caller, Interface};
+use serde_json::{Map, Value as Json};
 
-use super::Service;
 use super::answer::Failure;
 use super::query::Query;
+use super::route::Ask;
+use super::{Service, session};
+use crate::audit::{Attempt, Class, Target, Verb, hint};
 use crate::auth::User;
 
 /// Header by which a command says its name for the audit; believed over the private socket only.
@@ -39,7 +43,7 @@ impl Peer {
         matches!(self, Self::Local { uid: Some(uid) } if uid == owner || uid == 0)
     }
 
-    fn address(self) -> Option<Arc<str>> {
+    pub(super) fn address(self) -> Option<Arc<str>> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_string().into()),
             Self::Local { .. } => None,
@@ -62,44 +66,97 @@ pub(super) fn is_by_token(peer: Peer, headers: &HeaderMap, query: &Query) -> boo
     headers.contains_key(header::AUTHORIZATION) || query.get("token").is_some() || peer.is_owner()
 }
 
+/// What a request says about who sends it.
+pub(super) struct Asked {
+    pub(super) peer: Peer,
+    pub(super) headers: HeaderMap,
+    pub(super) query: Query,
+    pub(super) method: Method,
+    pub(super) request: Arc<str>,
+}
+
+/// Who asks where nobody has to say who he is. It has no permissions at all.
+pub(super) fn nobody(peer: Peer, request: &Arc<str>) -> Caller {
+    caller(UserId(0), Interface::Api, peer, request)
+}
+
+fn caller(user: UserId, interface: Interface, peer: Peer, request: &Arc<str>) -> Caller {
+    Caller {
+        user,
+        interface,
+        remote: peer.address(),
+        process: None,
+        request: Arc::clone(request),
+        exec: None,
+    }
+}
+
 /// Finds out who asks; blocks on the store.
-pub(super) fn identify(
-    service: &Service,
-    peer: Peer,
-    headers: &HeaderMap,
-    query: &Query,
-    request: &Arc<str>,
-) -> Result<Caller, Failure> {
+pub(super) fn identify(service: &Service, asked: &Asked) -> Result<Caller, Failure> {
+    let Asked { peer, headers, query, request, .. } = asked;
     if let Some(token) = token(headers, query)? {
-        if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.is_ascii() {
-            return Err(Failure::Token);
+        return by_token(service, token, *peer, request);
+    }
+    if let Some(secret) = session::cookie(headers) {
+        let session = service.tree.view().session(secret, service.clock.now())?;
+        let Some(session) = session else {
+            return Err(Fault::new(Kind::Unauthenticated, message!("http.no_credentials")).into());
+        };
+        if asked.method != Method::GET
+            && asked.method != Method::HEAD
+            && asked.method != Method::OPTIONS
+            && !session::proves(headers, secret)
+        {
+            return Err(Failure::Csrf);
         }
-        let user = service.tree.view().authenticate(token).map_err(|fault| match fault.kind() {
-            Kind::Unauthenticated => Failure::Token,
-            _ => Failure::Fault(fault),
-        })?;
-        if !user.active {
-            return Err(Failure::Inactive);
-        }
-        return Ok(Caller {
-            user: user.id,
-            interface: Interface::Api,
-            remote: peer.address(),
-            process: None,
-            request: Arc::clone(request),
-            exec: None,
-        });
+        return Ok(caller(session.user, Interface::Web, *peer, request));
     }
     if peer.is_owner() {
         let exec = headers.get(EXEC_HEADER).and_then(|value| value.to_str().ok());
-        return Ok(Caller {
-            user: User::ROOT,
-            interface: Interface::Mng,
-            remote: None,
-            process: None,
-            request: Arc::clone(request),
-            exec: exec.filter(|exec| exec.len() <= EXEC_BYTES_MAX).map(Into::into),
-        });
+        let exec = exec.filter(|exec| exec.len() <= EXEC_BYTES_MAX).map(Into::into);
+        return Ok(Caller { exec, ..caller(User::ROOT, Interface::Mng, *peer, request) });
     }
     Err(Fault::new(Kind::Unauthenticated, message!("http.no_credentials")).into())
+}
+
+/// Whether the login of a request that goes on is still good.
+pub(super) fn again(ask: &Ask) -> Result<(), Failure> {
+    let asked = Asked {
+        peer: ask.peer,
+        headers: ask.headers.clone(),
+        query: ask.query.clone(),
+        method: ask.method.clone(),
+        request: Arc::clone(&ask.who.request),
+    };
+    identify(&ask.service, &asked).map(drop)
+}
+
+fn by_token(
+    service: &Service,
+    token: &str,
+    peer: Peer,
+    request: &Arc<str>,
+) -> Result<Caller, Failure> {
+    let legal = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.is_ascii();
+    let found = if legal { service.tree.view().token_user(token)? } else { None };
+    let Some(user) = found else {
+        bad_token(service, token, peer, request);
+        return Err(Failure::Token);
+    };
+    if !user.active {
+        return Err(Failure::Inactive);
+    }
+    Ok(caller(user.id, Interface::Api, peer, request))
+}
+
+/// Tells the audit of a token that nobody has (rule: http/identity).
+fn bad_token(service: &Service, token: &str, peer: Peer, request: &Arc<str>) {
+    let who = nobody(peer, request);
+    let detail = Map::from_iter([("invalid_token".to_owned(), Json::from(hint(token)))]);
+    let attempt =
+        Attempt { class: Class::Session, verb: Verb::Login, target: Target::default(), detail };
+    let fault = Fault::new(Kind::Unauthenticated, message!("auth.bad_token"));
+    if let Err(fault) = service.tree.audit(&who, attempt, Some(&fault)) {
+        tracing::error!(?fault, "a bad token cannot be written to the audit");
+    }
 }

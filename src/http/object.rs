@@ -4,8 +4,10 @@ mod attachment;
 mod execute;
 mod find;
 mod list;
+mod range;
 mod relocate;
 mod render;
+mod view;
 mod write;
 
 use std::sync::Arc;
@@ -18,8 +20,10 @@ use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::message;
 use kompira_schema::types::Container;
 
-use super::answer;
-use super::route::{Answer, Ask, nothing, verbs};
+use super::accept::Form;
+use super::answer::{self, Failure};
+use super::route::{Answer, Ask, verbs};
+use super::table::Act;
 use crate::tree::View;
 
 pub(super) use execute::{engine, flag, monitoring};
@@ -27,76 +31,69 @@ pub(super) use list::paged;
 pub(super) use render::Want;
 pub(super) use write::{escape, finish};
 
-/// Verbs of an object that has children.
-const OF_CONTAINER: &[Method] =
-    &[Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-/// Verbs of any other object.
-const OF_OBJECT: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
-const GET: &[Method] = &[Method::GET];
-const POST: &[Method] = &[Method::POST];
+/// `.children`, `.descendant`.
+pub(super) use list::list;
+/// `.render` and `.<ext>`.
+pub(super) use view::rendered;
 
-/// Routes a request to an object.
-pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
-    match ask.target.method.as_deref() {
-        None => object(ask, body).await,
-        Some("children" | "descendant") => match verbs(ask, GET)? {
-            Some(options) => Ok(options),
-            None => ask.blocking(list::list).await,
-        },
-        Some("execute") => match verbs(ask, POST)? {
-            Some(options) => Ok(options),
-            None => {
-                let body = ask.body(body).await?;
-                ask.blocking(move |ask| execute::execute(ask, body)).await
-            }
-        },
-        Some("rename" | "move" | "copy") => match verbs(ask, POST)? {
-            Some(options) => Ok(options),
-            None => {
-                let body = ask.body(body).await?;
-                ask.blocking(move |ask| relocate::relocate(ask, body)).await
-            }
-        },
-        Some("attachments") => attachment::handle(ask, body).await,
-        Some(_) => {
-            // Whether the object is there or not: it has no such method.
-            Err(nothing())
-        }
-    }
+/// `.execute`.
+pub(super) async fn execute(ask: &Arc<Ask>, body: Body) -> Answer {
+    let body = ask.body(body).await?;
+    ask.blocking(move |ask| execute::execute(ask, body)).await
 }
 
-async fn object(ask: &Arc<Ask>, body: Body) -> Answer {
-    let container = ask
-        .blocking(|ask| {
-            let view = ask.service.tree.view();
-            let id = view.resolve(&ask.target.path)?;
-            Ok(is_container(&view, id)?)
-        })
-        .await?;
-    if let Some(options) = verbs(ask, if container { OF_CONTAINER } else { OF_OBJECT })? {
-        return Ok(options);
-    }
+/// `.rename`, `.move`, `.copy`.
+pub(super) async fn relocate(ask: &Arc<Ask>, body: Body) -> Answer {
+    let body = ask.body(body).await?;
+    ask.blocking(move |ask| relocate::relocate(ask, body)).await
+}
+
+/// `.attachments/…`.
+pub(super) async fn attachment(ask: &Arc<Ask>, body: Body) -> Answer {
+    attachment::handle(ask, body).await
+}
+
+/// The object itself.
+pub(super) async fn object(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
     match ask.method {
-        Method::POST => {
-            let body = ask.body(body).await?;
-            ask.blocking(move |ask| write::create(ask, body)).await
-        }
+        Method::GET | Method::HEAD => ask.blocking(move |ask| get(ask, form)).await,
         Method::PUT | Method::PATCH => {
             let body = ask.body(body).await?;
             ask.blocking(move |ask| write::update(ask, body)).await
         }
         Method::DELETE => ask.blocking(delete).await,
-        _ => ask.blocking(get).await,
+        _ => {
+            if let Some(options) = ask.blocking(verbs_of).await? {
+                return Ok(options);
+            }
+            let body = ask.body(body).await?;
+            ask.blocking(move |ask| write::create(ask, body)).await
+        }
     }
+}
+
+/// Only a container takes `POST`.
+fn verbs_of(ask: &Ask) -> Result<Option<Response>, Failure> {
+    let view = ask.service.tree.view();
+    let id = view.resolve(&ask.target.path)?;
+    let container = is_container(&view, id)?;
+    let mut taken = ask.row.acts();
+    taken.retain(|act| container || *act != Act::Post);
+    verbs(ask, taken)
 }
 
 fn is_container(view: &View, id: ObjectId) -> Result<bool, Fault> {
     Ok(matches!(view.type_of(id)?.container, Container::Any | Container::OfTypeIn(_)))
 }
 
-fn get(ask: &Ask) -> Answer {
+fn get(ask: &Ask, form: Form) -> Answer {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;
+    if form == Form::Page
+        && let Some(page) = view::as_page(ask, &view, id)?
+    {
+        return Ok(page);
+    }
     let want = Want::of(&ask.query);
     let (json, rev) = render::detail(&view, &ask.who, id, &want)?;
     Ok(with_etag(answer::json(StatusCode::OK, &json), rev))

@@ -1,78 +1,49 @@
 //! `/process` and its members (rule: http/processes).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use kompira_schema::error::{Fault, Kind};
+use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, ProcessId};
-use kompira_schema::message;
+use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Failure};
+use super::channel::{timed_out, timeout};
 use super::object::{Want, engine, flag, monitoring, paged};
-use super::route::{Answer, Ask, nothing, verbs};
+use super::route::{Answer, Ask};
+use super::table::Resource;
 use super::value::{datetime, timedelta, to_json};
 use crate::engine::{Engine, Filter, Modes, ProcessInfo};
 use crate::tree::View;
 
 mod filter;
 
-const GET: &[Method] = &[Method::GET];
-const POST: &[Method] = &[Method::POST];
-const OF_MEMBER: &[Method] = &[Method::GET, Method::PATCH, Method::DELETE];
 /// Processes read at a time.
 const CHUNK: usize = 1000;
-/// Longest wait of one request in seconds (documented cap of long polls).
-const WAIT_SECONDS_MAX: f64 = 3600.0;
 
-/// `/process` and `/process.children`.
-pub(super) async fn collection(ask: &Arc<Ask>) -> Answer {
-    match ask.target.method.as_deref() {
-        None | Some("children" | "descendant") => {}
-        Some(_) => return Err(nothing()),
-    }
-    match verbs(ask, GET)? {
-        Some(options) => Ok(options),
-        None => ask.blocking(|ask| list(ask, &Filter::default())).await,
-    }
+/// `/process`.
+pub(super) fn collection(ask: &Ask) -> Answer {
+    list(ask, &Filter::default())
 }
 
-/// `/process/id_N` and its methods.
-pub(super) async fn member(ask: &Arc<Ask>, id: ProcessId, body: Body) -> Answer {
-    let taken = match ask.target.method.as_deref() {
-        None => OF_MEMBER,
-        Some("children") => GET,
-        Some("terminate" | "suspend" | "resume" | "wait") => POST,
-        Some(_) => return Err(nothing()),
-    };
-    // Whether it is there comes before what it takes.
-    ask.blocking(move |ask| Ok(engine(ask)?.info(&ask.who, id).map(drop)?)).await?;
-    if let Some(options) = verbs(ask, taken)? {
-        return Ok(options);
-    }
-    match (ask.target.method.as_deref(), &ask.method) {
-        (Some("children"), _) => {
-            let filter = Filter { parent: Some(Some(id)), ..Filter::default() };
-            ask.blocking(move |ask| list(ask, &filter)).await
-        }
-        (Some("wait"), _) => {
-            let timeout = timeout(ask.body(body).await?)?;
-            wait(ask, id, timeout).await
-        }
-        (Some("resume"), _) => {
-            let modes = modes(ask.body(body).await?)?;
-            let modes = Modes { monitoring: None, ..modes };
-            order(ask, move |engine, ask| engine.resume(&ask.who, id, modes)).await
-        }
-        (Some("suspend"), _) => order(ask, move |engine, ask| engine.suspend(&ask.who, id)).await,
-        (Some(_), _) => order(ask, move |engine, ask| engine.terminate(&ask.who, id)).await,
-        (None, &Method::DELETE) => {
+/// `/process/id_N.children`.
+pub(super) fn children(ask: &Ask) -> Answer {
+    let id = ProcessId(ask.id);
+    engine(ask)?.info(&ask.who, id)?;
+    list(ask, &Filter { parent: Some(Some(id)), ..Filter::default() })
+}
+
+/// `/process/id_N`.
+pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
+    let id = ProcessId(ask.id);
+    match ask.method {
+        Method::DELETE => {
             ask.blocking(move |ask| Ok(engine(ask)?.delete(&ask.who, id)?)).await?;
             Ok(answer::nothing())
         }
-        (None, &Method::PATCH) => {
+        Method::PATCH => {
             let modes = modes(ask.body(body).await?)?;
             ask.blocking(move |ask| {
                 engine(ask)?.set_modes(&ask.who, id, modes)?;
@@ -80,57 +51,56 @@ pub(super) async fn member(ask: &Arc<Ask>, id: ProcessId, body: Body) -> Answer 
             })
             .await
         }
-        (None, _) => ask.blocking(move |ask| detail(ask, id)).await,
+        _ => ask.blocking(move |ask| detail(ask, id)).await,
     }
 }
 
-async fn order(
-    ask: &Arc<Ask>,
-    work: impl FnOnce(&Engine, &Ask) -> Result<bool, Fault> + Send + 'static,
-) -> Answer {
-    let done = ask.blocking(move |ask| Ok(work(engine(ask)?, ask)?)).await?;
-    Ok(answer::json(StatusCode::OK, &Json::Bool(done)))
-}
-
-async fn wait(ask: &Arc<Ask>, id: ProcessId, timeout: Duration) -> Answer {
-    let asked = Arc::clone(ask);
-    // The client is served by the end of the process or told to ask again at a stop.
-    let waiting = ask.service.pool.wait(move || -> Result<_, Failure> {
-        let engine = engine(&asked)?;
-        let ended = asked.service.clock.monotonic().saturating_add(timeout);
-        loop {
-            let left = ended.saturating_sub(asked.service.clock.monotonic());
-            // In slices, so that a stop of the server is not held up.
-            let slice = left.min(Duration::from_secs(1));
-            if let Some(info) = engine.wait(&asked.who, id, Some(slice))? {
-                let view = asked.service.tree.view();
-                let console = engine.console(&asked.who, id)?.text;
-                let json = render(&view, &info, &console, &Want::of(&asked.query))?;
-                return Ok(answer::json(StatusCode::OK, &json));
-            }
-            if left <= slice || asked.service.shutdown.begun() {
-                return Err(Fault::new(Kind::Timeout, message!("http.timeout")).into());
-            }
-        }
-    });
-    waiting.await
-}
-
-fn timeout(body: Option<Json>) -> Result<Duration, Failure> {
-    let bad = || Failure::field("timeout", "A number of seconds from 0.");
-    let seconds = match body {
-        None | Some(Json::Null) => 0.0,
-        Some(Json::Object(map)) => match map.get("timeout") {
-            None | Some(Json::Null) => 0.0,
-            Some(value) => value.as_f64().ok_or_else(bad)?,
-        },
-        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
+/// `.terminate`, `.suspend`, `.resume`: `true`, or `false` when there was nothing to do.
+pub(super) async fn order(ask: &Arc<Ask>, body: Body) -> Answer {
+    let id = ProcessId(ask.id);
+    let modes = match ask.row.resource {
+        Resource::Resume => Modes { monitoring: None, ..modes(ask.body(body).await?)? },
+        _ => Modes::default(),
     };
-    // JSON knows no NaN.
-    if seconds < 0.0 {
-        return Err(bad());
+    ask.blocking(move |ask| {
+        let engine = engine(ask)?;
+        let done = match ask.row.resource {
+            Resource::Resume => engine.resume(&ask.who, id, modes)?,
+            Resource::Suspend => engine.suspend(&ask.who, id)?,
+            _ => engine.terminate(&ask.who, id)?,
+        };
+        Ok(answer::json(StatusCode::OK, &Json::Bool(done)))
+    })
+    .await
+}
+
+/// `.wait`: answers when the process has ended. No thread waits.
+pub(super) async fn wait(ask: &Arc<Ask>, body: Body) -> Answer {
+    let id = ProcessId(ask.id);
+    let timeout = timeout(ask.body(body).await?.as_ref())?;
+    let place = ask.service.hub.join(Ref::Process(id));
+    let end = tokio::time::sleep(timeout);
+    tokio::pin!(end);
+    let mut over = timeout.is_zero();
+    loop {
+        let ended = ask.blocking(move |ask| {
+            if engine(ask)?.info(&ask.who, id)?.status.is_active() {
+                return Ok(None);
+            }
+            detail(ask, id).map(Some)
+        });
+        if let Some(answer) = ended.await? {
+            return Ok(answer);
+        }
+        if over {
+            return Err(timed_out());
+        }
+        tokio::select! {
+            () = place.woken() => {}
+            () = &mut end => over = true,
+            () = ask.service.shutdown.wait() => return Err(timed_out()),
+        }
     }
-    Ok(Duration::from_secs_f64(seconds.min(WAIT_SECONDS_MAX)))
 }
 
 fn modes(body: Option<Json>) -> Result<Modes, Failure> {

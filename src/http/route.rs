@@ -9,7 +9,6 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use futures::FutureExt as _;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
@@ -20,8 +19,12 @@ use super::accept::{self, Form};
 use super::answer::{self, CLIENT_HEADER, Failure};
 use super::identity::{self, Peer};
 use super::query::Query;
+use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
-use super::{Service, group, health, lenient, object, page, process, service, user};
+use super::{
+    Service, changes, channel, group, health, lenient, object, page, process, service, session,
+    user,
+};
 use crate::base::log;
 
 /// One request, understood and authenticated.
@@ -30,10 +33,15 @@ pub(super) struct Ask {
     pub(super) who: Caller,
     pub(super) method: Method,
     pub(super) target: Target,
+    /// The endpoint.
+    pub(super) row: &'static Row,
+    /// The number in its path, if it has one.
+    pub(super) id: u64,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     /// Path of the URL as it came, for links to other pages of a list.
     pub(super) raw_path: String,
+    pub(super) peer: Peer,
 }
 
 /// What handlers answer with.
@@ -63,15 +71,9 @@ impl Ask {
     }
 }
 
-/// All routes: `/-/…` by the router, all else by the path of the object.
+/// All requests go by the table of endpoints.
 pub fn router(state: Service) -> Router {
-    let open = Router::new()
-        .route("/-/health", get(health::ready))
-        .route("/-/health/live", get(health::live))
-        .route("/-/health/ready", get(health::ready))
-        .with_state(state.clone());
     Router::new()
-        .merge(open)
         .fallback(resource)
         .with_state(state.clone())
         .layer(from_fn_with_state(state, guard))
@@ -164,63 +166,85 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         Some(_) => Ok(Target::root()),
         None => Target::parse(&raw_path),
     };
-    let who = {
+    let hit = match (&own, &target) {
+        (Some(own), _) => table::find_own(own),
+        (None, Ok(target)) => table::find(target),
+        (None, Err(_)) => None,
+    };
+    let open = hit.is_some_and(|hit| hit.row.verbs.iter().any(|verb| verb.need == Need::Nobody));
+    let who = if open {
+        identity::nobody(peer, &request)
+    } else {
         let (service, headers, query) = (service.clone(), head.headers.clone(), query.clone());
-        let pool = service.pool.clone();
-        pool.run(move || identity::identify(&service, peer, &headers, &query, &request)).await?
+        let (pool, method) = (service.pool.clone(), head.method.clone());
+        let asked = identity::Asked { peer, headers, query, method, request };
+        pool.run(move || identity::identify(&service, &asked)).await?
     };
     // Who is nobody learns nothing, not even what a path is.
+    let target = target?;
+    let hit = hit.ok_or_else(nothing)?;
     let ask = Arc::new(Ask {
         service,
         who,
         method: head.method,
-        target: target?,
+        target,
+        row: hit.row,
+        id: hit.id,
         query,
         headers: head.headers,
+        peer,
         raw_path,
     });
-    if form == Form::Neither && own.is_none() && ask.target.method.as_deref() != Some("attachments")
-    {
+    if form == Form::Neither && !hit.row.raw {
         return Err(Failure::NotAcceptable);
     }
-    let answer = match own {
-        Some(own) => service::handle(&ask, &own, body).await,
-        None => route(&ask, body).await,
-    };
+    // What an object takes depends on its type; it says so itself.
+    if hit.row.resource != Resource::Object
+        && let Some(options) = verbs(&ask, hit.row.acts())?
+    {
+        return Ok(options);
+    }
+    let answer = route(&ask, body, form).await?;
     match form {
-        Form::Page if ask.method == Method::GET => page::of(answer?).await,
-        _ => answer,
+        Form::Page if ask.method == Method::GET => page::of(answer).await,
+        _ => Ok(answer),
     }
 }
 
-/// The virtual roots first, then the tree.
-async fn route(ask: &Arc<Ask>, body: Body) -> Answer {
-    let names = ask.target.names();
-    match names.as_slice() {
-        ["process"] => process::collection(ask).await,
-        ["process", member] => match number(member) {
-            Some(id) => process::member(ask, kompira_schema::id::ProcessId(id), body).await,
-            None => Err(nothing()),
-        },
-        ["config", "user"] => user::collection(ask, body).await,
-        ["config", "user", member] => match number(member) {
-            Some(id) => user::member(ask, kompira_schema::id::UserId(id), body).await,
-            None => Err(nothing()),
-        },
-        ["config", "group"] => group::collection(ask, body).await,
-        ["config", "group", member] => match number(member) {
-            Some(id) => group::member(ask, kompira_schema::id::GroupId(id), body).await,
-            None => Err(nothing()),
-        },
-        _ => object::handle(ask, body).await,
+/// Each resource has one handler. The futures are boxed: a request that waits keeps the size of
+/// its own handler, not of the largest.
+async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
+    match ask.row.resource {
+        Resource::Object => Box::pin(object::object(ask, body, form)).await,
+        Resource::Children | Resource::Descendant => ask.blocking(object::list).await,
+        Resource::Execute => Box::pin(object::execute(ask, body)).await,
+        Resource::Rename | Resource::Move | Resource::Copy => {
+            Box::pin(object::relocate(ask, body)).await
+        }
+        Resource::Attachment | Resource::AttachmentElement => {
+            Box::pin(object::attachment(ask, body)).await
+        }
+        Resource::Rendered => ask.blocking(object::rendered).await,
+        Resource::Send => Box::pin(channel::send(ask, body)).await,
+        Resource::Recv => Box::pin(channel::recv(ask, body)).await,
+        Resource::Processes => ask.blocking(process::collection).await,
+        Resource::Process => Box::pin(process::member(ask, body)).await,
+        Resource::ProcessChildren => ask.blocking(process::children).await,
+        Resource::Terminate | Resource::Suspend | Resource::Resume => {
+            Box::pin(process::order(ask, body)).await
+        }
+        Resource::Wait => Box::pin(process::wait(ask, body)).await,
+        Resource::Users => Box::pin(user::collection(ask, body)).await,
+        Resource::User => Box::pin(user::member(ask, body)).await,
+        Resource::Groups => Box::pin(group::collection(ask, body)).await,
+        Resource::Group => Box::pin(group::member(ask, body)).await,
+        Resource::Changes => Box::pin(changes::changes(ask)).await,
+        Resource::Login => Box::pin(session::login(ask, body)).await,
+        Resource::Logout => ask.blocking(session::logout).await,
+        Resource::HealthLive => Ok(health::live()),
+        Resource::Health | Resource::HealthReady => Ok(health::ready(&ask.service)),
+        _ => Box::pin(service::handle(ask, body)).await,
     }
-}
-
-/// `id_31` → 31.
-pub(super) fn number(member: &str) -> Option<u64> {
-    let digits = member.strip_prefix("id_")?;
-    let canonical = digits == "0" || !digits.starts_with('0');
-    (canonical && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// `404`.
@@ -229,26 +253,14 @@ pub(super) fn nothing() -> Failure {
 }
 
 /// Answers `OPTIONS`, and refuses verbs a resource does not take.
-pub(super) fn verbs(ask: &Ask, taken: &'static [Method]) -> Result<Option<Response>, Failure> {
+pub(super) fn verbs(ask: &Ask, taken: Vec<Act>) -> Result<Option<Response>, Failure> {
     if ask.method == Method::OPTIONS {
         let mut response = axum::http::StatusCode::OK.into_response();
-        response.headers_mut().insert(header::ALLOW, answer::allow(taken));
+        response.headers_mut().insert(header::ALLOW, answer::allow(&taken));
         return Ok(Some(response));
     }
-    let method = if ask.method == Method::HEAD { &Method::GET } else { &ask.method };
-    if taken.contains(method) { Ok(None) } else { Err(Failure::Verb(taken)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // rule: http/members
-    #[test]
-    fn a_member_of_a_virtual_root_has_one_spelling() {
-        assert_eq!(number("id_31"), Some(31));
-        for bad in ["id_", "id_031", "id_-1", "id_1x", "31", "id_99999999999999999999", "ID_1"] {
-            assert_eq!(number(bad), None, "{bad}");
-        }
+    match Act::of(&ask.method) {
+        Some(act) if taken.contains(&act) => Ok(None),
+        _ => Err(Failure::Verb(taken)),
     }
 }

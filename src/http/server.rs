@@ -16,8 +16,11 @@ use tower::ServiceExt as _;
 use super::identity::Peer;
 use crate::base::shutdown::Shutdown;
 
-/// Most connections at once; each costs at most some 100 KiB. Further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 2048;
+/// Most connections at once; one that waits costs some 10 KiB, one that works at most some 100.
+/// Further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 65_536;
+/// Descriptors that stay free for the store, mounts and commands.
+const DESCRIPTORS_KEPT: usize = 1024;
 /// A client has this long for the head of a request, the first and each further one.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
 /// Most bytes of a request's head; the longest legal URL needs 24 KiB.
@@ -101,12 +104,26 @@ fn bind_socket(path: &Path) -> std::io::Result<Socket> {
     Ok(Socket { listener, path: path.to_owned() })
 }
 
+/// As many connections as there may be descriptors; the limit is raised as far as we may.
+fn connections_max() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return CONNECTIONS_MAX };
+    let wished = (CONNECTIONS_MAX + DESCRIPTORS_KEPT) as u64;
+    let reached = hard.min(wished).max(soft);
+    if reached > soft && setrlimit(Resource::RLIMIT_NOFILE, reached, hard).is_err() {
+        tracing::warn!(soft, hard, "the limit of open files cannot be raised");
+    }
+    let now = getrlimit(Resource::RLIMIT_NOFILE).map_or(soft, |(now, _)| now);
+    let now = usize::try_from(now).unwrap_or(CONNECTIONS_MAX);
+    now.saturating_sub(DESCRIPTORS_KEPT.min(now / 2)).clamp(16, CONNECTIONS_MAX)
+}
+
 /// Serves until the stop signal, then lets requests in flight end for at most
 /// [`DRAIN_TIME_MAX`].
 pub async fn serve(listeners: Listeners, router: Router, shutdown: Shutdown) {
     let graceful = Arc::new(Graceful {
         watcher: parking_lot::Mutex::new(Some(GracefulShutdown::new())),
-        places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        places: Arc::new(Semaphore::new(connections_max())),
     });
     let mut loops = tokio::task::JoinSet::new();
     for listener in listeners.tcp {

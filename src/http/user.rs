@@ -13,15 +13,13 @@ use zeroize::Zeroizing;
 use super::answer::{self, Failure};
 use super::filter::{self, Attribute};
 use super::object::{Want, escape, finish, paged, with_location};
-use super::route::{Answer, Ask, nothing, verbs};
+use super::route::{Answer, Ask, nothing};
 use super::value::datetime;
 use crate::auth::User;
 use crate::store::Durability;
 use crate::tree::principals::{UserDraft, UserPatch};
 use crate::tree::{Txn, View};
 
-const COLLECTION: &[Method] = &[Method::GET, Method::POST];
-const MEMBER: &[Method] = &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE];
 const REQUIRED: &str = "This field is required.";
 
 const TABLE: &[(&str, Attribute)] = &[
@@ -38,12 +36,6 @@ const TABLE: &[(&str, Attribute)] = &[
 
 /// `/config/user`.
 pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {
-    if !matches!(ask.target.method.as_deref(), None | Some("children")) {
-        return Err(nothing());
-    }
-    if let Some(options) = verbs(ask, COLLECTION)? {
-        return Ok(options);
-    }
     if ask.method != Method::POST {
         return ask.blocking(list).await;
     }
@@ -52,14 +44,9 @@ pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {
 }
 
 /// `/config/user/id_N`.
-pub(super) async fn member(ask: &Arc<Ask>, id: UserId, body: Body) -> Answer {
-    if ask.target.method.is_some() {
-        return Err(nothing());
-    }
+pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
+    let id = UserId(ask.id);
     ask.blocking(move |ask| ask.service.tree.view().user(id).map(drop).ok_or_else(nothing)).await?;
-    if let Some(options) = verbs(ask, MEMBER)? {
-        return Ok(options);
-    }
     match ask.method {
         Method::PUT | Method::PATCH => {
             let body = object(ask.body(body).await?)?;

@@ -2,6 +2,7 @@
 
 mod group;
 mod login;
+mod session;
 mod user;
 
 use jiff::Timestamp;

@@ -1,6 +1,5 @@
 //! `.attachments`: the bytes of an attachment, streamed (rule: http/attachments).
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -9,29 +8,21 @@ use axum::response::Response;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 use kompira_schema::value::{FileValue, Value};
-use tokio_stream::wrappers::ReceiverStream;
 
+use super::range::{self, Wanted};
 use super::{check_base, if_match, with_etag};
 use crate::http::answer::{self, Failure};
 use crate::http::lenient;
-use crate::http::route::{Answer, Ask, nothing, verbs};
+use crate::http::route::{Answer, Ask, nothing};
+use crate::http::stream;
 use crate::store::Durability;
 use crate::tree::{Content, Element, Txn};
 
-const VERBS: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
-/// Bytes read at a time.
-const PIECE: usize = 64 * 1024;
-/// Pieces that wait for a slow reader or writer.
+/// Pieces that wait for the store.
 const PIECES_MAX: usize = 16;
 
 /// `GET`, `PUT`, `DELETE` of `<path>.attachments/<field>[/<index or key>]`.
 pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
-    if ask.target.rest.is_empty() || ask.target.rest.len() > 2 {
-        return Err(nothing());
-    }
-    if let Some(options) = verbs(ask, VERBS)? {
-        return Ok(options);
-    }
     match ask.method {
         Method::PUT => put(ask, body).await,
         Method::DELETE => ask.blocking(|ask| write(ask, None)).await,
@@ -60,7 +51,7 @@ fn present<'a>(value: &'a Value, element: Option<&str>) -> Option<&'a FileValue>
 }
 
 async fn get(ask: &Arc<Ask>) -> Answer {
-    let (file, rev, mut reader) = ask
+    let (file, rev) = ask
         .blocking(|ask| {
             let view = ask.service.tree.view();
             let id = view.resolve(&ask.target.path)?;
@@ -68,35 +59,30 @@ async fn get(ask: &Arc<Ask>) -> Answer {
             let (field, element) = place(ask);
             let value = view.field(&object, field).ok_or_else(nothing)?;
             let file = present(&value, element).ok_or_else(nothing)?.clone();
-            let reader = ask.service.tree.store().blobs().open_reader(&file.hash)?;
-            Ok((file, object.stub.head.rev, reader))
+            Ok((file, object.stub.head.rev))
         })
         .await?;
-    let (pieces, received) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(PIECES_MAX);
-    let pool = ask.service.pool.clone();
-    tokio::spawn(async move {
-        let copied = pool.wait(move || -> Result<(), Failure> {
-            loop {
-                let mut piece = vec![0_u8; PIECE];
-                let sent = match reader.read(&mut piece) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => {
-                        piece.truncate(read);
-                        pieces.blocking_send(Ok(Bytes::from(piece)))
-                    }
-                    // The length was promised: breaking off tells the client.
-                    Err(error) => pieces.blocking_send(Err(error)),
-                };
-                if sent.is_err() {
-                    return Ok(());
-                }
-            }
-        });
-        let _ended = copied.await;
-    });
-    let mut response = Response::new(Body::from_stream(ReceiverStream::new(received)));
+    let part = range::wanted(&ask.headers, file.size, rev);
+    let (status, from, len) = match part {
+        Wanted::All => (StatusCode::OK, 0, file.size),
+        Wanted::Part { from, to } => (StatusCode::PARTIAL_CONTENT, from, to - from),
+        Wanted::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+    };
+    let blobs = ask.service.tree.store().blobs();
+    let reader = range::Reader::new(blobs, file.hash, from);
+    let body = match (&ask.method, len) {
+        // Nobody reads it.
+        (&Method::HEAD, _) | (_, 0) => Body::empty(),
+        _ => stream::body(&ask.service.pool, reader, len, ()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.size));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(value) = part.content_range(file.size) {
+        headers.insert(header::CONTENT_RANGE, value);
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     // Never shown in place: a stored page must not run with our origin.
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if let Ok(value) = HeaderValue::from_str(&disposition(&file.name)) {
@@ -130,7 +116,7 @@ async fn put(ask: &Arc<Ask>, mut body: Body) -> Answer {
         Err(Fault::new(Kind::Denied, message!("http.denied_write")).into())
     })
     .await?;
-    let (pieces, received) = std::sync::mpsc::sync_channel::<Bytes>(PIECES_MAX);
+    let (pieces, received) = tokio::sync::mpsc::channel::<Bytes>(PIECES_MAX);
     let (broken, asked) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Arc::clone(ask));
     let (whole, pool) = (Arc::clone(&broken), ask.service.pool.clone());
     let storing = tokio::spawn(async move {
@@ -143,17 +129,12 @@ async fn put(ask: &Arc<Ask>, mut body: Body) -> Answer {
     });
     let received = loop {
         match lenient::next_frame(&mut body).await {
-            Ok(Some(mut frame)) => loop {
-                match pieces.try_send(frame) {
-                    Ok(()) => break,
-                    Err(std::sync::mpsc::TrySendError::Full(back)) => {
-                        frame = back;
-                        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                    }
-                    // The storing side has failed and says why below.
-                    Err(std::sync::mpsc::TrySendError::Disconnected(_)) => break,
+            Ok(Some(frame)) => {
+                // A storing side that has failed says why below.
+                if pieces.send(frame).await.is_err() {
+                    break Ok(());
                 }
-            },
+            }
             Ok(None) => break Ok(()),
             Err(failure) => {
                 broken.store(true, std::sync::atomic::Ordering::Release);
@@ -169,7 +150,7 @@ async fn put(ask: &Arc<Ask>, mut body: Body) -> Answer {
 
 /// The body as a reader for the store.
 struct Pieces {
-    received: std::sync::mpsc::Receiver<Bytes>,
+    received: tokio::sync::mpsc::Receiver<Bytes>,
     piece: Bytes,
     broken: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -177,12 +158,12 @@ struct Pieces {
 impl std::io::Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         while self.piece.is_empty() {
-            match self.received.recv() {
-                Ok(piece) => self.piece = piece,
-                Err(_) if self.broken.load(std::sync::atomic::Ordering::Acquire) => {
+            match self.received.blocking_recv() {
+                Some(piece) => self.piece = piece,
+                None if self.broken.load(std::sync::atomic::Ordering::Acquire) => {
                     return Err(std::io::ErrorKind::ConnectionAborted.into());
                 }
-                Err(_) => return Ok(0),
+                None => return Ok(0),
             }
         }
         let len = buffer.len().min(self.piece.len());

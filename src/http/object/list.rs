@@ -11,7 +11,7 @@ use crate::http::answer::Failure;
 use crate::http::route::{Answer, Ask};
 use crate::tree::query::Found;
 
-pub(super) fn list(ask: &Ask) -> Answer {
+pub(in crate::http) fn list(ask: &Ask) -> Answer {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;
     // Reading the list needs read on where it starts.

@@ -1,29 +1,22 @@
 //! `/-/backup`, `/-/restore`: the whole tree as an archive (rule: http/backup).
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use kompira_schema::error::Fault;
 use serde_json::{Value as Json, json};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::lines::{self, of_fault};
 use super::transfer::{Options, outside_mounts, owner_only};
 use crate::http::answer;
 use crate::http::answer::Failure;
 use crate::http::route::{Answer, Ask};
+use crate::http::stream;
 use crate::secrets::Keys;
 use crate::transfer::{backup, import};
-
-/// Bytes sent at a time.
-const PIECE: usize = 256 * 1024;
-/// Pieces that wait for a slow reader.
-const PIECES_MAX: usize = 8;
 
 /// A file or directory below `run/` that goes when it is dropped.
 struct Spool(PathBuf);
@@ -53,7 +46,7 @@ impl Drop for Spool {
 pub(super) async fn backup(ask: &Arc<Ask>) -> Answer {
     super::privileged(ask)?;
     let asked = Arc::clone(ask);
-    let (spool, mut file, size) = ask
+    let (spool, file, size) = ask
         .service
         .pool
         .wait(move || -> Result<_, Failure> {
@@ -72,29 +65,8 @@ pub(super) async fn backup(ask: &Arc<Ask>) -> Answer {
             Ok((spool, file, size))
         })
         .await?;
-    let (pieces, received) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(PIECES_MAX);
-    let pool = ask.service.pool.clone();
-    tokio::spawn(async move {
-        let sending = pool.wait(move || -> Result<(), Failure> {
-            let _spool = spool;
-            loop {
-                let mut piece = vec![0_u8; PIECE];
-                let sent = match file.read(&mut piece) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => {
-                        piece.truncate(read);
-                        pieces.blocking_send(Ok(Bytes::from(piece)))
-                    }
-                    Err(error) => pieces.blocking_send(Err(error)),
-                };
-                if sent.is_err() {
-                    return Ok(());
-                }
-            }
-        });
-        let _sent = sending.await;
-    });
-    let mut response = Response::new(Body::from_stream(ReceiverStream::new(received)));
+    let body = stream::body(&ask.service.pool, file, size, spool);
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));

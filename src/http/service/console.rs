@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::engine::{ConsoleEvent, ConsoleText};
 use crate::http::answer::Failure;
 use crate::http::object::engine;
-use crate::http::route::{Answer, Ask, nothing};
+use crate::http::route::{Answer, Ask};
 
 /// Pieces that wait for a slow reader; then the follower waits, too.
 const PIECES_MAX: usize = 16;
@@ -20,8 +20,8 @@ const PIECES_MAX: usize = 16;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Text from byte `from`; with `follow` until the process has ended.
-pub(super) async fn follow(ask: &Arc<Ask>, number: &str) -> Answer {
-    let id = number.parse().map(ProcessId).map_err(|_| nothing())?;
+pub(super) async fn follow(ask: &Arc<Ask>) -> Answer {
+    let id = ProcessId(ask.id);
     let from = match ask.query.get("from").map(str::parse::<u64>) {
         None => 0,
         Some(Ok(from)) => from,

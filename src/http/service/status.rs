@@ -26,6 +26,7 @@ pub(super) fn status(ask: &Ask) -> Answer {
         "data": about.data.display().to_string(),
         "listen": about.listen,
         "mounts": about.mounts,
+        "waiting": ask.service.hub.waiting(),
         "engine": ask.service.engine.is_some(),
         "store": store,
         "revision": view.rev().0,

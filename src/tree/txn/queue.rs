@@ -180,6 +180,31 @@ impl Txn {
         Ok((number, value))
     }
 
+    /// Puts a message back whose receiver went before it was handed over: to its old place, before
+    /// all that came later. The caller took it with [`Txn::queue_pop`].
+    ///
+    /// # Errors
+    /// Failures of the store; [`Kind::NotFound`] when the channel is gone.
+    pub fn queue_put_back(
+        &mut self,
+        channel: ObjectId,
+        number: u64,
+        message: &Value,
+    ) -> Result<(), Fault> {
+        let mut queue = self.open_queue(channel)?;
+        let key = keys::numbers(channel.0, number);
+        if number == 0 || number > queue.last || self.view.reads.get(Family::Queue, &key)?.is_some()
+        {
+            return Ok(());
+        }
+        self.put_packed(Family::Queue, key.as_slice(), message)?;
+        let stored = self.view.reads.own(Family::Queue, &key);
+        let size = stored.and_then(|own| own.value.as_ref()).map_or(0, bytes::Bytes::len) as u64;
+        queue.count += 1;
+        queue.bytes += size;
+        self.close_queue(channel, queue)
+    }
+
     /// Removes messages by number; the caller needs write.
     ///
     /// # Errors

@@ -140,10 +140,18 @@ impl View {
     /// [`Kind::Unauthenticated`].
     pub fn authenticate(&self, token: &str) -> Result<Arc<User>, Fault> {
         let refused = || Fault::new(Kind::Unauthenticated, message!("auth.bad_token"));
+        self.token_user(token)?.filter(|user| user.active).ok_or_else(refused)
+    }
+
+    /// The user whose API token this is, active or not; `None`: nobody's.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn token_user(&self, token: &str) -> Result<Option<Arc<User>>, Fault> {
         let key = rows::token(&self.inner.keys.token_hash(token));
-        let bytes = self.reads.get(Family::Auth, &key)?.ok_or_else(refused)?;
+        let Some(bytes) = self.reads.get(Family::Auth, &key)? else { return Ok(None) };
         let row: Token = unpack(Family::Auth, &key, &bytes)?;
-        self.user(row.user).filter(|user| user.active).ok_or_else(refused)
+        Ok(self.user(row.user))
     }
 
     /// The token that the user property `auth_token` shows; `None` while REST is off for the user.

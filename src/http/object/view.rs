@@ -1,0 +1,80 @@
+//! Text objects as what they are: pages, style sheets, configuration (rule: http/texts).
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::ObjectId;
+use kompira_schema::value::Value;
+
+use super::with_etag;
+use crate::http::answer::Failure;
+use crate::http::route::{Answer, Ask, nothing};
+use crate::tree::{Object, View};
+
+/// What a stored page may do when it is shown with our origin: nothing but look like something.
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+                       font-src 'self'; frame-ancestors 'none'";
+
+fn text<'a>(object: &'a Object, field: &str) -> &'a str {
+    match object.fields.get(field) {
+        Some(Value::Str(text)) => text,
+        _ => "",
+    }
+}
+
+/// `GET <text>.render` and `GET <text>.<ext>`.
+pub(in crate::http) fn rendered(ask: &Ask) -> Answer {
+    let view = ask.service.tree.view();
+    let id = view.resolve(&ask.target.path)?;
+    if !is_text(&view, id)? {
+        return Err(nothing());
+    }
+    let object = view.get(&ask.who, id)?;
+    let method = ask.target.method.as_deref().unwrap_or_default();
+    if method != "render" && method != text(&object, "ext") {
+        return Err(nothing());
+    }
+    answer(ask, &view, &object)
+}
+
+/// The text that stands for its own page: it has a media type and no extension.
+pub(super) fn as_page(ask: &Ask, view: &View, id: ObjectId) -> Result<Option<Response>, Failure> {
+    if !is_text(view, id)? {
+        return Ok(None);
+    }
+    let object = view.get(&ask.who, id)?;
+    if text(&object, "contentType").is_empty() || !text(&object, "ext").is_empty() {
+        return Ok(None);
+    }
+    answer(ask, view, &object).map(Some)
+}
+
+fn is_text(view: &View, id: ObjectId) -> Result<bool, Fault> {
+    let def = view.type_of(id)?;
+    Ok(def.builtin && def.name == "Text")
+}
+
+fn answer(ask: &Ask, view: &View, object: &Object) -> Answer {
+    let rendered =
+        view.render(&ask.who, object.id(), None).map_err(|fault| match fault.kind() {
+            // The text is there; what it says is wrong.
+            Kind::TooLarge | Kind::NotFound => Fault::new(Kind::Invalid, fault.told().clone()),
+            _ => fault,
+        })?;
+    let extra = view.extra(&object.stub)?;
+    let kind = match extra.get("content_type") {
+        Some(Value::Str(kind)) => kind.as_str(),
+        _ => "text/plain",
+    };
+    let kind =
+        if kind.contains("charset") { kind.to_owned() } else { format!("{kind}; charset=utf-8") };
+    let kind = HeaderValue::from_str(&kind)
+        .unwrap_or(HeaderValue::from_static("text/plain; charset=utf-8"));
+    let mut response = Response::new(Body::from(rendered));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    let policy = HeaderName::from_static("content-security-policy");
+    headers.insert(policy, HeaderValue::from_static(SANDBOX));
+    Ok(with_etag(response, object.stub.head.rev))
+}
