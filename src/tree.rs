@@ -26,10 +26,10 @@ pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
 pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
-pub use query::{Depth, Found, Query};
+pub use query::{Depth, Found, Page, Query};
 pub use special::{
     Family as SpecialFamily, IncidentDraft, IncidentPatch, ScheduleDraft, SchedulePatch,
     SpecialQuery, TaskDraft,
 };
-pub use txn::{Element, ImportOptions, Txn};
-pub use view::{Attach, Passwords, RecordOptions, View};
+pub use txn::{Element, ImportOptions, Submission, Txn};
+pub use view::{Attach, Difference, Passwords, RecordOptions, Revision, View};

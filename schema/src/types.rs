@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::catalogue::Lang;
 use crate::error::Fault;
-use crate::field::FieldType;
+use crate::field::{Elem, FieldType, Shape};
 use crate::path::ObjectPath;
 use crate::signature::Signature;
 use crate::value::{Dict, Value};
@@ -248,6 +248,20 @@ impl TypeDef {
     #[must_use]
     pub fn field_index(&self, name: &str) -> Option<usize> {
         self.fields.get_index_of(name)
+    }
+
+    /// The definition for values that are handed on and not stored: a password is text there.
+    #[must_use]
+    pub fn entered(mut self) -> Self {
+        let clear = |elem| if elem == Elem::Password { Elem::String } else { elem };
+        for field in self.fields.values_mut() {
+            field.field_type.shape = match field.field_type.shape {
+                Shape::One(elem) => Shape::One(clear(elem)),
+                Shape::Array(elem) => Shape::Array(clear(elem)),
+                Shape::Dictionary(elem) => Shape::Dictionary(clear(elem)),
+            };
+        }
+        self
     }
 
     /// The field that is the content of the object's file.

@@ -13,6 +13,7 @@ use super::view::View;
 mod channel;
 mod config;
 mod jobflow;
+mod mail;
 mod render;
 mod script_job;
 mod system;
@@ -109,7 +110,9 @@ pub(super) fn of(def: &TypeDef) -> &'static dyn Behaviour {
         "TypeObject" => &type_object::TypeObject,
         "Jobflow" => &jobflow::Jobflow,
         "ScriptJob" => &script_job::ScriptJob,
-        "Channel" | "MailChannel" => &channel::Channel,
+        "Channel" => &channel::Channel,
+        "MailChannel" => &mail::MailChannel,
+        "SmtpServer" => &mail::SmtpServer,
         "Wiki" => &wiki::Wiki,
         "Table" => &table::Table,
         "Text" => &text::Text,

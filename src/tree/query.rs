@@ -1,5 +1,6 @@
 //! Finding objects (rule: `tree/find`).
 
+mod glob;
 mod order;
 mod plan;
 mod test;
@@ -11,6 +12,7 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
+pub use self::glob::Page;
 pub(super) use self::order::compare_keys;
 use self::plan::Plan;
 pub(super) use self::plan::scalars;

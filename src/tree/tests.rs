@@ -1,7 +1,9 @@
 //! Tests of the door on the memory twin.
 
 mod basic;
+mod earlier;
 mod finding;
+mod forms;
 mod model;
 mod people;
 mod rules;

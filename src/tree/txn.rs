@@ -11,10 +11,12 @@ mod import;
 mod place;
 mod queue;
 mod record_audit;
+mod restore;
 mod retype;
 mod save;
 mod says;
 mod scratch;
+mod submit;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,6 +39,7 @@ use crate::store::codec::pack;
 use crate::store::{Batch, Body, Changed, Counter, Dirent, Family, Place, What, keys};
 
 pub use import::ImportOptions;
+pub use submit::Submission;
 
 /// Which part of an Array or Dictionary of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Reading the tree as it is at one moment.
 
+mod history;
 mod object;
 mod people;
 mod place;
@@ -19,6 +20,7 @@ use crate::auth::{Access, Acl, AclId, Principals, rows};
 use crate::store::codec::unpack;
 use crate::store::{Body, Direction, Dirent, Family, KeyRange, Snapshot, StoreError, keys};
 
+pub use history::{Difference, Revision};
 pub use record::{Attach, Passwords, RecordOptions};
 
 /// The tree at one moment. Cheap to make; hold it for one request, not for long.

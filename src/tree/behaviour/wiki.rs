@@ -1,9 +1,25 @@
-//! Wiki: a page made from a file takes its notation from the suffix.
+//! Wiki: the notation from the suffix, and pages as HTML (rule: `tree/wiki`).
 
-use kompira_schema::error::Problem;
+mod creole;
+mod html;
+mod inline;
+mod list;
+mod markdown;
+#[cfg(test)]
+mod tests;
+mod textile;
+
+use kompira_schema::error::{Fault, Kind, Problem};
+use kompira_schema::id::ObjectId;
+use kompira_schema::message;
+use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
 use super::{Behaviour, Saving};
+use crate::tree::view::View;
+
+/// Bytes of a page that is set; a longer one is shown as it is.
+const PAGE_MAX: usize = 1024 * 1024;
 
 pub(super) struct Wiki;
 
@@ -20,6 +36,38 @@ impl Behaviour for Wiki {
             saving.fields.entry("style".to_owned()).or_insert(style);
         }
         Ok(())
+    }
+}
+
+impl View {
+    /// A Wiki page as an HTML fragment that is safe to show; the caller needs read.
+    ///
+    /// # Errors
+    /// [`Kind::NoMethod`] for another type; [`Kind::Denied`].
+    pub fn render_wiki(&self, who: &Caller, id: ObjectId) -> Result<String, Fault> {
+        let object = self.get(who, id)?;
+        if self.builtin("Wiki") != Some(object.stub.head.type_id) {
+            return Err(Fault::new(Kind::NoMethod, message!("wiki.none", path = object.stub.path)));
+        }
+        let text = |name: &str| match object.fields.get(name) {
+            Some(Value::Str(text)) => text.as_str(),
+            _ => "",
+        };
+        Ok(render(text("style"), text("wikitext")))
+    }
+}
+
+/// A text of a notation (`Creole` when it is none) as HTML.
+fn render(style: &str, text: &str) -> String {
+    if text.len() > PAGE_MAX {
+        let mut out = html::Html::default();
+        out.element("pre", text);
+        return out.done();
+    }
+    match style {
+        "Markdown" => markdown::render(text),
+        "Textile" => textile::render(text),
+        _ => creole::render(text),
     }
 }
 

@@ -48,7 +48,7 @@ impl Attribute {
         })
     }
 
-    fn lookups(self) -> &'static [Lookup] {
+    pub(super) fn lookups(self) -> &'static [Lookup] {
         match self {
             Self::Path | Self::DisplayName | Self::Description => Lookup::STRING,
             Self::Created | Self::Updated => {
@@ -172,7 +172,7 @@ fn table_type(view: &View, around: &Head) -> Result<Option<ObjectId>, Fault> {
     })
 }
 
-fn text_field(view: &View, head: &Head, name: &str) -> Result<String, Fault> {
+pub(super) fn text_field(view: &View, head: &Head, name: &str) -> Result<String, Fault> {
     Ok(match view.body_of(head.id)?.field(name) {
         Some(Value::Str(text)) => text.clone(),
         _ => String::new(),
@@ -207,7 +207,11 @@ pub(super) fn attribute_value(
 }
 
 /// What an attribute is compared with. `Some(None)`: nothing that exists.
-fn read_attribute(view: &View, attribute: Attribute, value: &Value) -> Option<Option<Scalar>> {
+pub(super) fn read_attribute(
+    view: &View,
+    attribute: Attribute,
+    value: &Value,
+) -> Option<Option<Scalar>> {
     match attribute {
         Attribute::Path | Attribute::DisplayName | Attribute::Description => match value {
             Value::Str(text) => Some(Some(Scalar::Text(text.clone()))),
@@ -248,7 +252,7 @@ fn read_reference(view: &View, value: &Value) -> Option<Option<Scalar>> {
     }
 }
 
-fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
+pub(super) fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
     use Lookup as L;
     const TEXT: &[Lookup] = &[
         L::Exact,
@@ -279,7 +283,7 @@ fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
 }
 
 /// What a field is compared with.
-fn read_field(view: &View, field: &FieldDef, value: &Value) -> Option<Option<Scalar>> {
+pub(super) fn read_field(view: &View, field: &FieldDef, value: &Value) -> Option<Option<Scalar>> {
     let elem = field.field_type.shape.elem();
     match (elem, value) {
         (Elem::Integer, Value::Str(text)) => {

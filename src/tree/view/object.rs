@@ -74,13 +74,19 @@ impl View {
     /// An object for a header at hand; no permission is asked.
     pub(in crate::tree) fn object(&self, who: &Caller, head: Head) -> Result<Object, Fault> {
         let body = self.body_of(head.id)?;
+        let mut object = self.object_of(who, head, body)?;
+        let behaviour = self.inner.types.behaviour(object.stub.head.type_id);
+        behaviour.after_read(self, &mut object)?;
+        Ok(object)
+    }
+
+    /// An object of these rows, without what lives outside of them.
+    pub(super) fn object_of(&self, who: &Caller, head: Head, body: Body) -> Result<Object, Fault> {
         let stub = self.stub_of(who, head, &body)?;
         let behaviour = self.inner.types.behaviour(stub.head.type_id);
         let data = behaviour.has_data().then(|| self.data(&stub, &body));
         let fields = self.decode(&stub.def, body)?;
-        let mut object = Object { stub, fields, data };
-        behaviour.after_read(self, &mut object)?;
-        Ok(object)
+        Ok(Object { stub, fields, data })
     }
 
     /// Fields as the present type shows them (rule: `tree/type-changes`).
