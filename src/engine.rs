@@ -14,12 +14,14 @@ mod flight;
 mod inner;
 mod limits;
 mod locks;
+mod outbox;
 pub mod process;
 mod queue;
 mod recover;
 mod row;
 mod settings;
 mod slot;
+mod slots;
 mod start;
 mod timer;
 mod turn;
@@ -29,13 +31,12 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
@@ -107,10 +108,13 @@ impl Engine {
             locks: locks::Locks::default(),
             codes: code::Codes::new(),
             mailbox: events::Mailbox::default(),
-            slots: RwLock::new(HashMap::new()),
+            slots: slots::Slots::default(),
+            outbox: outbox::Outbox::default(),
             stopping: AtomicBool::new(false),
             stopped: Arc::new(Alarm::default()),
             threads: Mutex::new(Vec::new()),
+            #[cfg(test)]
+            kill: inner::KillSwitch::default(),
             tree,
             builtins,
             runner,
@@ -124,6 +128,7 @@ impl Engine {
         for number in 0..engine.inner.limits.workers.max(1) {
             engine.thread(&format!("engine-{number}"), turn::work)?;
         }
+        engine.thread("engine-sync", |inner| inner.outbox.run(|| inner.tree.sync()))?;
         engine.thread("engine-timer", |inner| inner.timers.run(|id| inner.wake(id)))?;
         engine.thread("engine-feed", move |inner| listen(inner, &feed))?;
         if engine.inner.limits.keep_finished.is_some() {
@@ -207,7 +212,7 @@ impl Engine {
     /// The properties, RUNNING included, which only memory knows.
     fn now_of(&self, id: ProcessId, row: &Row) -> ProcessInfo {
         let mut info = row.info(id, self.inner.now());
-        if let Some(slot) = self.inner.slot(id) {
+        if let Some(slot) = self.inner.slots.held(id) {
             let state = slot.lock();
             let runs = matches!(state.phase, Phase::Running | Phase::Again);
             if runs && info.status == Status::Ready && !info.suspended {
@@ -284,13 +289,12 @@ impl Engine {
         loop {
             let row = self.visible(who, id)?;
             if !row.status.is_active() {
+                // An end that somebody is told of must stay.
+                self.inner.tree.sync()?;
                 return Ok(Some(row.info(id, self.inner.now())));
             }
-            let Some(slot) = self.inner.slot(id) else {
-                // Between its commit and its entry into memory, or the other way round.
-                std::thread::yield_now();
-                continue;
-            };
+            // It has ended meanwhile.
+            let Some(slot) = self.inner.slot(id) else { continue };
             let ended = slot.wait_for(until, |state| {
                 (!state.row.status.is_active() || state.gone || self.inner.stopping()).then_some(())
             });
@@ -463,7 +467,7 @@ impl Engine {
     /// How many processes are active.
     #[must_use]
     pub fn count_active(&self) -> usize {
-        self.inner.slots.read().len()
+        self.inner.slots.active()
     }
 
     /// Stops taking steps, lets running steps end and commands in flight for at most `grace`, and
@@ -474,10 +478,11 @@ impl Engine {
         if self.inner.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
-        let slots: Vec<_> = self.inner.slots.read().values().cloned().collect();
+        let slots = self.inner.slots.all_held();
         slots.iter().for_each(|slot| slot.tell());
         self.inner.queue.close();
         self.inner.timers.close();
+        self.inner.outbox.close();
         self.inner.stopped.ring();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
         for thread in threads {

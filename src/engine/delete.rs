@@ -29,7 +29,7 @@ pub(super) fn delete(inner: &Arc<Inner>, txn: &mut Txn, id: ProcessId) -> Result
             }
             continue;
         };
-        if row.status.is_active() || inner.slot(next).is_some() {
+        if row.status.is_active() || inner.slots.held(next).is_some() {
             return Err(Fault::new(Kind::Busy, message!("engine.active", process = next)));
         }
         open.extend(row::children(txn.snapshot(), next)?);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use kompira_schema::error::Fault;
 use kompira_schema::value::Value;
 
 use super::admission::Place;
@@ -22,7 +23,7 @@ const TRIES: u32 = 50;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Starts a command whose beginning was committed. It begins only when that is durable.
+/// Starts a command whose beginning was committed, as soon as that is durable.
 pub(super) fn begin(
     inner: &Arc<Inner>,
     slot: &Arc<Slot>,
@@ -31,7 +32,27 @@ pub(super) fn begin(
     place: Place,
 ) {
     fail_point!("engine.command.before_sync");
-    if let Err(fault) = inner.tree.sync() {
+    if inner.queue.is_empty() {
+        // Nobody else could share the sync.
+        let synced = inner.tree.sync();
+        go(inner, slot, sequence, request, place, synced);
+        return;
+    }
+    let (inner_too, slot) = (Arc::clone(inner), Arc::clone(slot));
+    inner.outbox.push(Box::new(move |synced| {
+        go(&inner_too, &slot, sequence, request, place, synced);
+    }));
+}
+
+fn go(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    sequence: u64,
+    request: Request,
+    place: Place,
+    synced: Result<(), Fault>,
+) {
+    if let Err(fault) = synced {
         tracing::error!(process = slot.id.0, ?fault, "a command does not begin: not durable");
         end(inner, slot, sequence, -1, "".into(), "the store takes no writes".into());
         return;
@@ -51,7 +72,17 @@ pub(super) fn begin(
         land(&inner_too, &slot_too, sequence, outcome);
     });
     let running = inner.runner.start(request, Arc::new(output), done);
-    slot.lock().flight = Some(Flight { sequence, running });
+    let late = {
+        let mut state = slot.lock();
+        let wanted = state.row.status.is_active() && state.row.sequence == sequence;
+        let late = (!wanted).then(|| Arc::clone(&running));
+        state.flight = wanted.then_some(Flight { sequence, running });
+        late
+    };
+    // Its process was terminated before it began.
+    if let Some(running) = late {
+        running.cancel();
+    }
 }
 
 fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
@@ -68,7 +99,10 @@ fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
     }
 }
 
-/// Writes the end of a command, durably, and wakes its process.
+/// Writes the end of a command and wakes its process.
+///
+/// It survives a kill at once. What a loss of power may take back with it is all that followed:
+/// the next command begins only when this is durable, too.
 fn end(
     inner: &Arc<Inner>,
     slot: &Arc<Slot>,
@@ -80,16 +114,19 @@ fn end(
     let key = row::journal_key(slot.id, sequence);
     let line = Journal::Ended { status, result, error };
     for _ in 0..TRIES {
-        let written = inner.tree.write(&myself(), Durability::Synced, |txn| {
+        let written = inner.tree.write(&myself(), Durability::Lazy, |txn| {
             // Its process may have ended meanwhile and taken its journal away.
             if txn.raw_get(Family::Journal, &key)?.is_some() {
                 txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
             }
             txn.raw_expect(Family::Journal, &key);
-            Ok(())
+            inner.before_commit()
         });
         match written {
+            Ok(_) if !inner.after_commit() => return,
             Ok(_) => break,
+            // The next server finds it in flight.
+            Err(_) if !inner.after_commit() => return,
             Err(fault) => {
                 tracing::warn!(process = slot.id.0, ?fault, "a command's end cannot be written");
                 std::thread::sleep(PAUSE);

@@ -1,12 +1,11 @@
 //! What all parts of the engine share.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ProcessId, UserId};
@@ -18,12 +17,15 @@ use super::code::Codes;
 use super::events::Mailbox;
 use super::limits::Limits;
 use super::locks::Locks;
+use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
 use super::slot::{Order, Slot};
+use super::slots::Slots;
 use super::timer::Timers;
 use super::vm;
 use crate::base::clock::{Alarm, Clock};
+use crate::fail_point;
 use crate::remote::Runner;
 use crate::store::{Family, Snapshot};
 use crate::tree::Tree;
@@ -42,16 +44,24 @@ pub(super) struct Inner {
     pub(super) locks: Locks,
     pub(super) codes: Codes,
     pub(super) mailbox: Mailbox,
-    pub(super) slots: RwLock<HashMap<ProcessId, Arc<Slot>>>,
+    pub(super) slots: Slots,
+    pub(super) outbox: Outbox,
     pub(super) stopping: AtomicBool,
     /// Rings when the engine stops.
     pub(super) stopped: Arc<Alarm>,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    #[cfg(test)]
+    pub(super) kill: KillSwitch,
 }
 
 impl Inner {
+    /// The slot of an active process, brought into memory if it is not there.
     pub(super) fn slot(&self, id: ProcessId) -> Option<Arc<Slot>> {
-        self.slots.read().get(&id).cloned()
+        let slot = self.slots.get(id, || self.row(id));
+        slot.unwrap_or_else(|fault| {
+            tracing::error!(process = id.0, ?fault, "a process cannot be read");
+            None
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -70,8 +80,10 @@ impl Inner {
 
     /// Puts a process into the run queue if nobody works on it.
     pub(super) fn wake(&self, id: ProcessId) {
-        if let Some(slot) = self.slot(id) {
-            self.wake_slot(&slot, |_| {});
+        match self.slots.held(id) {
+            Some(slot) => self.wake_slot(&slot, |_| {}),
+            // The worker brings it into memory.
+            None => self.queue.push(id),
         }
     }
 
@@ -106,12 +118,12 @@ impl Inner {
 
     /// Whether `more` processes would be too many.
     pub(super) fn is_full(&self, more: usize) -> bool {
-        self.slots.read().len().saturating_add(more) > self.limits.queued
+        self.slots.active().saturating_add(more) > self.limits.queued
     }
 
-    /// Enters a committed process into memory and gives it a turn.
-    pub(super) fn enter(&self, id: ProcessId, row: Row) {
-        self.slots.write().insert(id, Arc::new(Slot::new(id, row)));
+    /// Gives a process that was just committed its first turn.
+    pub(super) fn enter(&self, id: ProcessId) {
+        self.slots.begun(1);
         self.wake(id);
     }
 
@@ -121,6 +133,67 @@ impl Inner {
             return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
         }
         Ok(())
+    }
+}
+
+/// Where a test ends the server: before a commit of the engine, or right after it, before anything
+/// is made of it.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kill {
+    Before,
+    After,
+}
+
+/// Ends the server at a commit, for tests: from then on nothing is committed or begun.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct KillSwitch(Mutex<Option<(i64, Kill)>>);
+
+#[cfg(test)]
+impl KillSwitch {
+    pub(super) fn arm(&self, at: i64, kill: Kill) {
+        *self.0.lock() = Some((at, kill));
+    }
+
+    pub(super) fn disarm(&self) {
+        *self.0.lock() = None;
+    }
+
+    pub(super) fn dead(&self) -> bool {
+        self.0.lock().is_some_and(|(left, _)| left <= 0)
+    }
+
+    /// Counts a commit that is about to be made; `false` when it comes to nothing.
+    fn before(&self) -> bool {
+        let mut state = self.0.lock();
+        let Some((left, kill)) = state.as_mut() else { return true };
+        let was = *left;
+        *left -= 1;
+        was > 1 || (was == 1 && *kill == Kill::After)
+    }
+}
+
+impl Inner {
+    /// Passes the point before a commit of the engine.
+    pub(super) fn before_commit(&self) -> Result<(), Fault> {
+        fail_point!("engine.turn.before_commit");
+        #[cfg(test)]
+        if !self.kill.before() {
+            return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
+        }
+        Ok(())
+    }
+
+    /// Passes the point after a commit of the engine; `false`: the server has ended.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests end the server here"))]
+    pub(super) fn after_commit(&self) -> bool {
+        fail_point!("engine.turn.after_commit");
+        #[cfg(test)]
+        if self.kill.dead() {
+            return false;
+        }
+        true
     }
 }
 

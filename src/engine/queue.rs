@@ -26,6 +26,11 @@ impl Queue {
         self.filled.notify_one();
     }
 
+    /// Whether nobody waits for a worker.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().waiting.is_empty()
+    }
+
     /// Takes the first; blocks while there is none. `None` when the queue is closed.
     pub(super) fn pop(&self) -> Option<ProcessId> {
         let mut state = self.state.lock();

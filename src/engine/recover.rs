@@ -19,12 +19,26 @@ use super::row::{self, Journal, Row, Wait};
 use super::slot::Slot;
 use super::turn::{self, Turn};
 use crate::fail_point;
-use crate::store::{Direction, Durability, Family, KeyRange};
+use crate::store::{Direction, Durability, Family, KeyRange, Snapshot};
 
 /// Takes all active processes up again; nothing runs before this returns.
 pub(super) fn recover(inner: &Arc<Inner>) -> Result<(), Fault> {
     let mut slots = Vec::new();
-    for id in row::active(&inner.snapshot())? {
+    let mut awake = Vec::new();
+    let mut used = HashSet::new();
+    let mut asleep = 0;
+    row::active(&inner.snapshot(), |id, marker| match marker {
+        // Who only sleeps needs no more than an entry of the timer.
+        Some(sleeper) => {
+            inner.timers.set(id, sleeper.until);
+            inner.admission.take_back();
+            used.extend(sleeper.programs.into_iter().map(serde_bytes::ByteArray::into_array));
+            asleep += 1;
+        }
+        None => awake.push(id),
+    })?;
+    inner.slots.begun(asleep);
+    for id in awake {
         let Some(row) = inner.row(id)? else {
             drop_marker(inner, id)?;
             continue;
@@ -35,7 +49,10 @@ pub(super) fn recover(inner: &Arc<Inner>) -> Result<(), Fault> {
         }
         fail_point!("engine.recover.between");
     }
-    sweep(inner, &slots)?;
+    used.extend(slots.iter().flat_map(|(_, row)| row.programs.iter().copied()));
+    sweep(inner, used)?;
+    inner.slots.begun(slots.len());
+    let mut held = Vec::with_capacity(slots.len());
     for (id, row) in &slots {
         for &jobflow in &row.locks {
             inner.locks.restore(jobflow, *id);
@@ -43,20 +60,20 @@ pub(super) fn recover(inner: &Arc<Inner>) -> Result<(), Fault> {
         if !matches!(row.wait, Some(Wait::Room | Wait::Children { .. })) {
             inner.admission.take_back();
         }
-        inner.slots.write().insert(*id, Arc::new(Slot::new(*id, row.clone())));
+        held.extend(inner.slots.get(*id, || Ok(Some(row.clone())))?);
     }
     for (_, row) in &slots {
-        if let Some(parent) = row.parent.and_then(|parent| inner.slot(parent)) {
+        if let Some(parent) = row.parent.and_then(|parent| inner.slots.held(parent)) {
             parent.lock().children += 1;
         }
     }
     for (id, row) in &slots {
-        let Some(slot) = inner.slot(*id) else { continue };
+        let Some(slot) = inner.slots.held(*id) else { continue };
         if let Some(Wait::Until(at) | Wait::Events(Some(at))) = row.wait {
-            slot.lock().deadline = Some(inner.timers.set(*id, at));
+            inner.timers.set(*id, at);
         }
         // A child whose parent ended without it: its end was asked for when the server ended.
-        let orphan = row.parent.is_some_and(|parent| inner.slot(parent).is_none());
+        let orphan = row.parent.is_some_and(|parent| inner.slots.held(parent).is_none());
         if orphan {
             inner.order(&slot, super::slot::Order::Terminate);
         }
@@ -103,12 +120,11 @@ fn drop_marker(inner: &Inner, id: ProcessId) -> Result<(), Fault> {
 }
 
 /// Removes pinned sources that nobody is pinned to any more.
-fn sweep(inner: &Inner, slots: &[(ProcessId, Row)]) -> Result<(), Fault> {
-    let mut used: HashSet<[u8; 32]> = HashSet::new();
-    for (_, row) in slots {
-        used.extend(&row.programs);
-    }
+fn sweep(inner: &Inner, mut used: HashSet<[u8; 32]>) -> Result<(), Fault> {
     let snapshot = inner.snapshot();
+    if pinned_beside(&snapshot, &used)?.is_empty() {
+        return Ok(());
+    }
     // Interrupted ones may be taken up again.
     snapshot.scan(
         Family::Process,
@@ -123,18 +139,7 @@ fn sweep(inner: &Inner, slots: &[(ProcessId, Row)]) -> Result<(), Fault> {
             std::ops::ControlFlow::Continue(())
         },
     )?;
-    let mut unused = Vec::new();
-    snapshot.scan(
-        Family::Frame,
-        &KeyRange::prefix(row::PINNED_PREFIX),
-        Direction::Forward,
-        &mut |key, _| {
-            if row::read_pinned_key(key).is_some_and(|hash| !used.contains(&hash.0)) {
-                unused.push(key.to_vec());
-            }
-            std::ops::ControlFlow::Continue(())
-        },
-    )?;
+    let unused = pinned_beside(&snapshot, &used)?;
     if unused.is_empty() {
         return Ok(());
     }
@@ -147,6 +152,23 @@ fn sweep(inner: &Inner, slots: &[(ProcessId, Row)]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Keys of pinned sources that are not among `used`.
+fn pinned_beside(snapshot: &Snapshot, used: &HashSet<[u8; 32]>) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut unused = Vec::new();
+    snapshot.scan(
+        Family::Frame,
+        &KeyRange::prefix(row::PINNED_PREFIX),
+        Direction::Forward,
+        &mut |key, _| {
+            if row::read_pinned_key(key).is_some_and(|hash| !used.contains(&hash.0)) {
+                unused.push(key.to_vec());
+            }
+            std::ops::ControlFlow::Continue(())
+        },
+    )?;
+    Ok(unused)
+}
+
 /// Takes an interrupted process up again at its command, as an operator asks for.
 pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
     inner.refuse_when_stopping()?;
@@ -156,7 +178,7 @@ pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<
             row::read(Family::Process, &key, txn.raw_get(Family::Process, &key)?)?;
         let mut row = row.ok_or_else(|| not_found(id))?;
         if !row.interrupted {
-            return Ok(None);
+            return Ok(false);
         }
         let Some(Wait::Command { shown, .. }) = row.wait.clone() else {
             return Err(Fault::new(Kind::Corrupt, message!("store.corrupt")));
@@ -172,10 +194,12 @@ pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<
         // Its parent has ended, or has counted it already.
         row.parent = None;
         super::start::put_new(txn, id, &row)?;
-        Ok(Some(row))
+        Ok(true)
     })?;
-    let Some(row) = done.value else { return Ok(false) };
+    if !done.value {
+        return Ok(false);
+    }
     inner.admission.take_back();
-    inner.enter(id, row);
+    inner.enter(id);
     Ok(true)
 }

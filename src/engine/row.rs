@@ -3,7 +3,7 @@
 //! | family | key | value |
 //! |---|---|---|
 //! | process | process | [`Row`] |
-//! | process | `A`, process | nothing: it is active |
+//! | process | `A`, process | nothing: it is active; or [`Asleep`]: and it only sleeps |
 //! | process | `C`, parent, process | nothing: it is a child |
 //! | frame | process | the machine, as it saves itself |
 //! | frame | `P`, code hash | the source of a pinned program |
@@ -21,7 +21,7 @@ use kompira_schema::value::Value;
 use super::process::{Monitoring, ProcessInfo, Status};
 use crate::lang::program::CodeHash;
 use crate::store::codec::{pack, unpack};
-use crate::store::{Family, KeyRange, Snapshot, keys};
+use crate::store::{Direction, Family, KeyRange, Snapshot, keys};
 
 /// The status record of a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,14 @@ pub(super) struct Script {
     pub(super) arguments: Vec<String>,
     pub(super) node: Option<ObjectId>,
     pub(super) account: Option<ObjectId>,
+}
+
+/// All that a start has to know of a process that only sleeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asleep {
+    pub(super) until: Timestamp,
+    /// Sources its frames are pinned to.
+    pub(super) programs: Vec<serde_bytes::ByteArray<32>>,
 }
 
 /// What a process waits for. The machine's own request lies in its frame.
@@ -126,6 +134,25 @@ impl Row {
             script: None,
             interrupted: false,
             sequence: 0,
+        }
+    }
+
+    /// What its marker says: that it only sleeps, holds nothing, and belongs to nobody.
+    pub(super) fn asleep(&self) -> Option<Asleep> {
+        let free = self.status == Status::Waiting
+            && !self.suspended
+            && self.parent.is_none()
+            && self.locks.is_empty()
+            && self.script.is_none();
+        match self.wait {
+            Some(Wait::Until(until)) if free => {
+                let programs = self.programs.iter().copied();
+                Some(Asleep {
+                    until,
+                    programs: programs.map(serde_bytes::ByteArray::new).collect(),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -226,8 +253,24 @@ pub(super) fn numbers_below(
     Ok(found)
 }
 
-pub(super) fn active(snapshot: &Snapshot) -> Result<Vec<ProcessId>, Fault> {
-    Ok(numbers_below(snapshot, ACTIVE, &[])?.into_iter().map(ProcessId).collect())
+/// The value of an active process's marker.
+pub(super) fn marker(key: &[u8], asleep: Option<&Asleep>) -> Result<Vec<u8>, Fault> {
+    asleep.map_or_else(|| Ok(Vec::new()), |asleep| write(Family::Process, key, asleep))
+}
+
+/// Gives every active process to `each`, with what its marker says.
+pub(super) fn active(
+    snapshot: &Snapshot,
+    mut each: impl FnMut(ProcessId, Option<Asleep>),
+) -> Result<(), Fault> {
+    let range = KeyRange::prefix(&[ACTIVE]);
+    snapshot.try_scan(Family::Process, &range, Direction::Forward, |key, value| {
+        if let Some((id, _)) = key.get(1..).and_then(keys::split_u64) {
+            let asleep = (!value.is_empty()).then(|| unpack(Family::Process, key, value));
+            each(ProcessId(id), asleep.transpose().map_err(Fault::from)?);
+        }
+        Ok::<_, Fault>(std::ops::ControlFlow::Continue(()))
+    })
 }
 
 pub(super) fn children(snapshot: &Snapshot, parent: ProcessId) -> Result<Vec<ProcessId>, Fault> {

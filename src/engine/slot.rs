@@ -10,7 +10,7 @@ use kompira_schema::id::{ProcessId, UserId};
 
 use super::console::Tail;
 use super::process::Modes;
-use super::row::Row;
+use super::row::{Row, Wait};
 use super::vm::Machine;
 use crate::remote::Running;
 
@@ -38,8 +38,6 @@ pub(super) struct State {
     pub(super) obeyed: u64,
     /// Output of a command, on its way to the console.
     pub(super) output: Tail,
-    /// When its wait ends, monotonic.
-    pub(super) deadline: Option<std::time::Duration>,
     /// The command in flight.
     pub(super) flight: Option<Flight>,
     /// Children that have not ended.
@@ -48,6 +46,28 @@ pub(super) struct State {
     pub(super) failures: u32,
     /// It was deleted.
     pub(super) gone: bool,
+}
+
+impl State {
+    /// Whether nothing is in it but the row, and its wait is one that others remember: the timer,
+    /// the mailbox, the line for a lock or for room.
+    pub(super) fn rests(&self) -> bool {
+        let remembered = match &self.row.wait {
+            Some(Wait::Until(_) | Wait::Events(_) | Wait::Lock(_) | Wait::Room | Wait::Resume) => {
+                true
+            }
+            Some(Wait::Command { .. } | Wait::Children { .. }) | None => false,
+        };
+        remembered
+            && self.phase == Phase::Idle
+            && self.row.status.is_active()
+            && self.machine.is_none()
+            && self.orders.is_empty()
+            && self.output.is_empty()
+            && self.flight.is_none()
+            && self.children == 0
+            && self.failures == 0
+    }
 }
 
 /// A command in flight.
@@ -89,7 +109,6 @@ impl Slot {
             given: 0,
             obeyed: 0,
             output: Tail::default(),
-            deadline: None,
             flight: None,
             children: 0,
             failures: 0,
@@ -107,12 +126,38 @@ impl Slot {
         self.changed.notify_all();
     }
 
+    /// Takes back what an attempt of a turn counted that came to nothing.
+    pub(super) fn unborn(&self, born: &mut usize) {
+        if *born > 0 {
+            let mut state = self.lock();
+            state.children = state.children.saturating_sub(std::mem::take(born));
+        }
+    }
+
     /// Notes that there is something to do; `true` when the caller must put it into the queue.
     #[must_use]
     pub(super) fn wake(&self, state: &mut State) -> bool {
         match state.phase {
             Phase::Idle if state.row.status.is_active() => {
                 state.phase = Phase::Queued;
+                true
+            }
+            Phase::Running => {
+                state.phase = Phase::Again;
+                false
+            }
+            Phase::Idle | Phase::Queued | Phase::Again => false,
+        }
+    }
+
+    /// Makes the caller the one who works on it; `false` when somebody does, who will look again,
+    /// or when it has ended.
+    #[must_use]
+    pub(super) fn claim(&self) -> bool {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Idle | Phase::Queued if state.row.status.is_active() => {
+                state.phase = Phase::Running;
                 true
             }
             Phase::Running => {

@@ -44,11 +44,14 @@ pub(super) fn execute(
         evaluated = Some(Params::Values(evaluate(inner, who, job, id, expressions)?));
     }
     let params = evaluated.as_ref().unwrap_or(params);
-    let done = inner
+    inner
         .tree
         .write(who, Durability::Synced, |txn| create(inner, txn, who, id, job, params, options))?;
     fail_point!("engine.start.after_commit");
-    inner.enter(id, done.value);
+    if !inner.after_commit() {
+        return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
+    }
+    inner.enter(id);
     Ok(id)
 }
 
@@ -60,7 +63,7 @@ fn create(
     job: ObjectId,
     params: &Params,
     options: &StartOptions,
-) -> Result<Row, Fault> {
+) -> Result<(), Fault> {
     let mut row = Row::new(job, who.user, inner.now());
     row.step_mode = options.step_mode;
     row.invoker = options.invoker;
@@ -115,7 +118,7 @@ fn create(
     row.status = Status::New;
     row.wait = Some(Wait::Room);
     put_new(txn, id, &row)?;
-    Ok(row)
+    inner.before_commit()
 }
 
 /// Puts the record of a process that is new.

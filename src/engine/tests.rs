@@ -3,6 +3,7 @@
 mod commands;
 mod crash;
 mod flow;
+mod kill;
 mod limits;
 mod orders;
 
@@ -223,6 +224,7 @@ impl World {
         engine.inner.stopping.store(true, Ordering::SeqCst);
         engine.inner.queue.close();
         engine.inner.timers.close();
+        engine.inner.outbox.close();
         engine.inner.stopped.ring();
         let threads = std::mem::take(&mut *engine.inner.threads.lock());
         for thread in threads {
@@ -230,7 +232,7 @@ impl World {
                 thread.join().unwrap();
             }
         }
-        for slot in engine.inner.slots.read().values() {
+        for slot in engine.inner.slots.all_held() {
             slot.lock().flight = None;
         }
         self.runner.state.lock().started.clear();
@@ -324,8 +326,8 @@ impl World {
         self.until("it waits", || {
             let info = self.info(id);
             assert!(info.status.is_active(), "{info:?} {}", self.console(id));
-            let slot = self.engine().inner.slot(id);
-            let idle = slot.is_some_and(|slot| slot.lock().phase == Phase::Idle);
+            let slot = self.engine().inner.slots.held(id);
+            let idle = slot.is_none_or(|slot| slot.lock().phase == Phase::Idle);
             info.status == Status::Waiting && idle
         });
     }

@@ -8,23 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use kompira_schema::id::ProcessId;
 
 use crate::base::clock::{Alarm, Clock};
 
-/// All deadlines of waiting processes, one each.
+/// All deadlines of waiting processes, one each: some forty bytes for a process that sleeps.
 pub(super) struct Timers {
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
     state: Mutex<State>,
 }
 
+/// Nanoseconds on the monotonic clock.
+type Moment = u64;
+
 #[derive(Default)]
 struct State {
-    order: BTreeSet<(Duration, ProcessId)>,
-    due: HashMap<ProcessId, Duration>,
+    /// When somebody is to be woken.
+    order: BTreeSet<(Moment, ProcessId)>,
+    /// When waits end; an entry stays until the wait has ended.
+    due: HashMap<ProcessId, Moment>,
     closed: bool,
 }
 
@@ -33,42 +38,40 @@ impl Timers {
         Self { clock, alarm: Arc::new(Alarm::default()), state: Mutex::default() }
     }
 
-    /// Sets the deadline of a process; an earlier one is forgotten. Answers it on the monotonic
-    /// clock.
-    pub(super) fn set(&self, id: ProcessId, at: Timestamp) -> Duration {
+    /// Sets the deadline of a process; an earlier one is forgotten.
+    pub(super) fn set(&self, id: ProcessId, at: Timestamp) {
         let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
-        self.enter(id, self.clock.monotonic().saturating_add(left))
-    }
-
-    /// Wakes a process after `wait`, or at its deadline if that is earlier.
-    pub(super) fn retry(&self, id: ProcessId, wait: Duration) {
-        let at = self.clock.monotonic().saturating_add(wait);
-        let earlier = self.state.lock().due.get(&id).is_some_and(|&due| due <= at);
-        if !earlier {
-            self.enter(id, at);
-        }
-    }
-
-    /// Sets a deadline again that a retry may have replaced.
-    pub(super) fn keep(&self, id: ProcessId, due: Duration) {
-        let there = self.state.lock().due.contains_key(&id);
-        if !there {
-            self.enter(id, due);
-        }
-    }
-
-    fn enter(&self, id: ProcessId, due: Duration) -> Duration {
+        let at = self.moment(left);
         let mut state = self.state.lock();
-        if let Some(old) = state.due.insert(id, due) {
+        if let Some(old) = state.due.insert(id, at) {
             state.order.remove(&(old, id));
         }
-        let first = state.order.first().is_none_or(|&(first, _)| due < first);
-        state.order.insert((due, id));
+        self.enter(state, id, at);
+    }
+
+    /// Wakes a process after `wait`, whatever its deadline is.
+    pub(super) fn retry(&self, id: ProcessId, wait: Duration) {
+        self.enter(self.state.lock(), id, self.moment(wait));
+    }
+
+    fn moment(&self, left: Duration) -> Moment {
+        let at = self.clock.monotonic().saturating_add(left);
+        Moment::try_from(at.as_nanos()).unwrap_or(Moment::MAX)
+    }
+
+    fn enter(&self, mut state: MutexGuard<'_, State>, id: ProcessId, at: Moment) {
+        let first = state.order.first().is_none_or(|&(first, _)| at < first);
+        state.order.insert((at, id));
         drop(state);
         if first {
             self.alarm.ring();
         }
-        due
+    }
+
+    /// Whether the deadline of a process has come.
+    pub(super) fn is_due(&self, id: ProcessId) -> bool {
+        let now = self.moment(Duration::ZERO);
+        self.state.lock().due.get(&id).is_some_and(|&due| due <= now)
     }
 
     /// Forgets the deadline of a process.
@@ -82,7 +85,7 @@ impl Timers {
     /// Calls `wake` for each process whose time has come, until [`Timers::close`].
     pub(super) fn run(&self, wake: impl Fn(ProcessId)) {
         loop {
-            let now = self.clock.monotonic();
+            let now = self.moment(Duration::ZERO);
             let (due, next) = {
                 let mut state = self.state.lock();
                 if state.closed {
@@ -94,10 +97,9 @@ impl Timers {
                         break;
                     }
                     state.order.pop_first();
-                    state.due.remove(&id);
                     due.push(id);
                 }
-                (due, state.order.first().map(|&(at, _)| at))
+                (due, state.order.first().map(|&(at, _)| Duration::from_nanos(at)))
             };
             for id in due {
                 wake(id);

@@ -25,8 +25,8 @@ use super::admission::Place;
 use super::console::{self, Tail};
 use super::inner::{Inner, caller};
 use super::process::{Modes, Status};
-use super::row::{self, Row, Wait};
-use super::slot::{Order, Phase, Slot};
+use super::row::{self, Asleep, Row, Wait};
+use super::slot::{Order, Slot};
 use super::vm::Machine;
 use crate::remote;
 use crate::store::{Durability, Family, What};
@@ -38,7 +38,9 @@ const CHILDREN_AT_ONCE: usize = 64;
 /// Runs turns until the queue is closed.
 pub(super) fn work(inner: &Arc<Inner>) {
     while let Some(id) = inner.queue.pop() {
-        if let Some(slot) = inner.slot(id) {
+        if let Some(slot) = inner.slot(id)
+            && slot.claim()
+        {
             turn(inner, &slot);
         }
     }
@@ -57,11 +59,15 @@ struct Taken {
     children: usize,
     /// Places among the active ones for itself or its children.
     places: usize,
+    /// Children that the last attempt would have made.
+    born: usize,
 }
 
 /// What a turn came to.
 struct Stepped {
     row: Row,
+    /// There is something to commit.
+    writes: bool,
     machine: Option<Box<Machine>>,
     /// The state in the store is the machine's.
     saved: bool,
@@ -72,7 +78,7 @@ struct Stepped {
     /// To be carried out when the commit is durable.
     command: Option<(u64, Box<remote::Request>, Place)>,
     /// Children that came to be.
-    born: Vec<(ProcessId, Row)>,
+    born: Vec<ProcessId>,
     /// Multiplicity places that are free now.
     released: Vec<ObjectId>,
     /// It parted from this process.
@@ -86,6 +92,8 @@ pub(super) struct Turn<'a> {
     inner: &'a Arc<Inner>,
     slot: &'a Arc<Slot>,
     row: Row,
+    /// As the marker in the store says.
+    asleep: Option<Asleep>,
     console: Tail,
     /// There is something to commit.
     dirty: bool,
@@ -98,7 +106,7 @@ struct Outgoing {
     again: bool,
     saved: bool,
     command: Option<(u64, Box<remote::Request>, Place)>,
-    born: Vec<(ProcessId, Row)>,
+    born: Vec<ProcessId>,
     released: Vec<ObjectId>,
     parted: Option<ProcessId>,
     sources: Vec<super::vm::request::Source>,
@@ -114,7 +122,15 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     let result = catch_unwind(AssertUnwindSafe(|| {
         inner.tree.write(&who, Durability::Lazy, |txn| {
             give_back(inner, slot.id, &mut acquired);
-            step(inner, slot, &mut taken, txn, &mut acquired)
+            slot.unborn(&mut taken.born);
+            let stepped = step(inner, slot, &mut taken, txn, &mut acquired)?;
+            // Counted before anybody can see them: one may end before this turn is settled.
+            taken.born = stepped.born.len();
+            slot.lock().children += taken.born;
+            if stepped.writes {
+                inner.before_commit()?;
+            }
+            Ok(stepped)
         })
     }));
     let result = match result {
@@ -123,6 +139,7 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
             // A fault of ours ends this process and no other.
             tracing::error!(process = slot.id.0, "a turn panicked");
             give_back(inner, slot.id, &mut acquired);
+            slot.unborn(&mut taken.born);
             inner
                 .tree
                 .write(&who, Durability::Lazy, |txn| {
@@ -134,9 +151,11 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
         }
     };
     match result {
+        Ok(stepped) if stepped.writes && !inner.after_commit() => {}
         Ok(stepped) => effect::settle(inner, slot, &was, stepped, places, orders),
         Err(fault) => {
             give_back(inner, slot.id, &mut acquired);
+            slot.unborn(&mut taken.born);
             effect::put_off(inner, slot, taken, orders, &fault);
         }
     }
@@ -151,8 +170,7 @@ fn give_back(inner: &Inner, id: ProcessId, acquired: &mut Vec<ObjectId>) {
 /// Takes what the process was told, and places among the active ones if it needs some.
 fn take(inner: &Inner, slot: &Slot) -> Taken {
     let mut state = slot.lock();
-    state.phase = Phase::Running;
-    let due = state.deadline.is_some_and(|deadline| inner.clock.monotonic() >= deadline);
+    let due = inner.timers.is_due(slot.id);
     let mut taken = Taken {
         row: state.row.clone(),
         machine: state.machine.take(),
@@ -162,6 +180,7 @@ fn take(inner: &Inner, slot: &Slot) -> Taken {
         due,
         children: state.children,
         places: 0,
+        born: 0,
     };
     drop(state);
     let wanted = match &taken.row.wait {
@@ -211,7 +230,8 @@ fn step(
 impl<'a> Turn<'a> {
     pub(super) fn new(inner: &'a Arc<Inner>, slot: &'a Arc<Slot>, row: Row, console: Tail) -> Self {
         let dirty = !console.is_empty();
-        Self { inner, slot, row, console, dirty, out: Outgoing::default() }
+        let asleep = row.asleep();
+        Self { inner, slot, row, asleep, console, dirty, out: Outgoing::default() }
     }
 
     fn id(&self) -> ProcessId {
@@ -254,6 +274,12 @@ impl<'a> Turn<'a> {
         self.write_console(txn)?;
         let key = row::process_key(self.id());
         txn.raw_put(Family::Process, &key, row::write(Family::Process, &key, &self.row)?);
+        let asleep = self.row.asleep();
+        if self.row.status.is_active() && asleep != self.asleep {
+            let key = row::active_key(self.id());
+            txn.raw_put(Family::Process, &key, row::marker(&key, asleep.as_ref())?);
+            self.asleep = asleep;
+        }
         txn.process_changed(self.id(), What::Record);
         Ok(())
     }
@@ -312,6 +338,7 @@ impl<'a> Turn<'a> {
 
     fn stepped(self, machine: Option<Box<Machine>>, moved: bool) -> Stepped {
         Stepped {
+            writes: self.dirty,
             row: self.row,
             machine,
             saved: self.out.saved,

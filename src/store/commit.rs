@@ -14,6 +14,7 @@ mod group;
 mod queue;
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub(super) published: ArcSwap<Published>,
     pub(super) feed: Feed,
     pub(super) health: Health,
+    /// Syncs of the log so far.
+    pub(super) syncs: AtomicU64,
 }
 
 struct Committer {
@@ -389,6 +392,7 @@ impl Committer {
 }
 
 fn sync_log(shared: &Shared) -> Result<(), StoreError> {
+    shared.syncs.fetch_add(1, Ordering::Relaxed);
     fail_point_io!("store.commit.before_sync")
         .map_err(StoreError::from)
         .and_then(|()| shared.kv.sync())?;

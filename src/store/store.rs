@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -101,6 +102,7 @@ impl Store {
             published: ArcSwap::from_pointee(Published { rev, read }),
             feed: Feed::default(),
             health: Health::default(),
+            syncs: AtomicU64::new(0),
         });
         let desk = Arc::new(Desk::new(Arc::clone(&shared)));
         let behind = Arc::clone(&desk);
@@ -151,6 +153,12 @@ impl Store {
     /// [`Kind::Unavailable`], [`Kind::Io`].
     pub fn sync(&self) -> Result<(), Fault> {
         faults(self.0.desk.sync())
+    }
+
+    /// How often the log was synced since the store was opened.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.0.shared.syncs.load(Ordering::Relaxed)
     }
 
     /// A number that was never given before.

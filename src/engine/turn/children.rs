@@ -46,7 +46,7 @@ impl Turn<'_> {
             txn.raw_put(Family::Process, &row::active_key(id), Vec::new());
             txn.raw_put(Family::Process, &row::child_key(self.id(), id), Vec::new());
             txn.process_changed(id, What::Created);
-            self.out.born.push((id, row));
+            self.out.born.push(id);
             children.push(id);
         }
         self.dirty = true;

@@ -31,46 +31,35 @@ pub(super) fn settle(
     let id = slot.id;
     let ended = !stepped.row.status.is_active();
     admission(inner, id, was, &stepped, places);
-    for (child, row) in &stepped.born {
-        let born = Arc::new(Slot::new(*child, row.clone()));
-        inner.slots.write().insert(*child, born);
-    }
+    inner.slots.begun(stepped.born.len());
     if stepped.moved {
         inner.timers.clear(id);
         inner.mailbox.leave_all(id);
     }
-    let deadline = match &stepped.row.wait {
-        Some(Wait::Until(at) | Wait::Events(Some(at))) if stepped.moved => {
-            Some(inner.timers.set(id, *at))
-        }
-        _ => None,
-    };
+    if let Some(Wait::Until(at) | Wait::Events(Some(at))) = &stepped.row.wait
+        && stepped.moved
+    {
+        inner.timers.set(id, *at);
+    }
     let listens = !stepped.sources.is_empty();
     if listens {
         inner.mailbox.wait(id, stepped.sources.iter().copied());
     }
     let flight = {
         let mut state = slot.lock();
-        if stepped.moved {
-            state.deadline = deadline;
-        }
         if stepped.saved {
             state.saved = inner.clock.monotonic();
         }
-        state.children += stepped.born.len();
         state.row = stepped.row;
         state.machine = stepped.machine;
         state.failures = 0;
         state.obeyed += orders as u64;
-        if let (Some(due), false, false) = (state.deadline, stepped.moved, ended) {
-            inner.timers.keep(id, due);
-        }
         if ended || stepped.moved { state.flight.take() } else { None }
     };
     if let Some(flight) = flight.filter(|_| ended) {
         flight.running.cancel();
     }
-    for (child, _) in &stepped.born {
+    for child in &stepped.born {
         inner.wake(*child);
     }
     if let Some(parent) = stepped.parted {
@@ -97,6 +86,8 @@ pub(super) fn settle(
     slot.tell();
     if push {
         inner.queue.push(id);
+    } else {
+        inner.slots.rest(slot);
     }
 }
 
@@ -131,13 +122,9 @@ fn admission(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places:
 /// Tells those to whom the end matters.
 fn bury(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     let id = slot.id;
-    inner.slots.write().remove(&id);
+    inner.slots.ended(id);
     inner.timers.clear(id);
     inner.mailbox.leave_all(id);
-    // An end is what callers are answered with: it must stay.
-    if let Err(fault) = inner.tree.sync() {
-        tracing::error!(process = id.0, ?fault, "the end of a process is not yet durable");
-    }
     let parent = slot.lock().row.parent;
     if let Some(parent) = parent {
         leave_parent(inner, parent);
@@ -162,7 +149,8 @@ pub(in crate::engine) fn terminate_children(inner: &Inner, parent: ProcessId) {
 }
 
 fn leave_parent(inner: &Inner, parent: ProcessId) {
-    if let Some(slot) = inner.slot(parent) {
+    // Who has children is in memory.
+    if let Some(slot) = inner.slots.held(parent) {
         inner.wake_slot(&slot, |state| state.children = state.children.saturating_sub(1));
     }
 }

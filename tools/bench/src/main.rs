@@ -3,6 +3,7 @@
 //! Every part measures in rounds, every round measures every variant once, and what is printed
 //! are medians, their spread, and ratios taken within a round; see docs/performance.md.
 
+mod engine;
 mod fs;
 mod raw;
 mod report;
@@ -27,6 +28,8 @@ enum Part {
     Fs(Box<fs::Arguments>),
     /// Puts, reads, lists, searches and renames beside RocksDB alone.
     Store(store::Arguments),
+    /// Durable processes: rates, sleepers, a restart with many of them.
+    Engine(engine::Arguments),
     /// Small programs in the virtual machine, beside `python3` running the same.
     Vm(vm::Arguments),
     /// Runs one program of `vm` and prints its console.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         Part::Fs(arguments) => fs::run(&arguments),
         Part::Store(arguments) => store::run(&arguments),
+        Part::Engine(arguments) => engine::run(&arguments),
         Part::Vm(arguments) => vm::run(&arguments),
         Part::VmRun { name } => vm::once(&name),
     };
