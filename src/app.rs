@@ -5,11 +5,14 @@
 
 mod compiler;
 mod first;
+mod guard;
 mod mount;
 mod notice;
 mod open;
 mod processes;
 mod upkeep;
+
+pub use guard::guard_main;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -182,7 +185,14 @@ pub struct Running {
     socket: PathBuf,
     initial_password: Option<String>,
     serving: tokio::task::JoinHandle<()>,
-    mounts: Vec<kompira_fuse::Mounted>,
+    mounts: Mounts,
+}
+
+/// The mounts of a server, and who frees them should it be killed at a bad moment.
+#[derive(Default)]
+struct Mounts {
+    mounted: Vec<kompira_fuse::Mounted>,
+    guard: Option<guard::Guard>,
 }
 
 /// Starts a server.
@@ -237,7 +247,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         socket: start.socket,
         initial_password: opened.initial_password,
         serving,
-        mounts: Vec::new(),
+        mounts: Mounts::default(),
     };
     match mounting.await.map_err(Fault::internal)? {
         Ok(mounts) => {
@@ -269,14 +279,21 @@ fn mount_all(
     engine: Option<Engine>,
     clock: &Arc<dyn Clock>,
     start: &Start,
-) -> Result<Vec<kompira_fuse::Mounted>, StartError> {
+) -> Result<Mounts, StartError> {
     let live = engine.map(|engine| -> Arc<dyn Processes> {
         Arc::new(processes::Live { engine, tree: tree.clone() })
     });
-    let mut mounts = Vec::with_capacity(start.mounts.len());
+    let mut mounts = Mounts::default();
+    if !start.mounts.is_empty() {
+        let guard = guard::Guard::start(&start.data.display().to_string());
+        let told = "no guard of the mounts: a server killed at a bad moment may hang in them";
+        mounts.guard = guard.inspect_err(|error| tracing::warn!(%error, told)).ok();
+    }
     for (number, dir) in (0..).zip(&start.mounts) {
         let mounted = mount::mount(tree, Arc::clone(clock), live.clone(), &start.data, dir, number);
-        mounts.push(mounted.map_err(|fault| StartError::Mount { path: dir.clone(), fault })?);
+        mounts
+            .mounted
+            .push(mounted.map_err(|fault| StartError::Mount { path: dir.clone(), fault })?);
     }
     Ok(mounts)
 }

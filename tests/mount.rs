@@ -3,4 +3,5 @@
 //! Without `/dev/fuse` (a container that may not mount) each test says so and passes.
 
 mod place;
+mod server;
 mod tools;

@@ -16,6 +16,15 @@ struct Standing {
     dir: PathBuf,
 }
 
+/// Whether this process was killed and has not ended yet: its main thread is gone, another holds on.
+/// Also true of one that only waits for its parent.
+#[must_use]
+pub fn is_dying(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state stands behind the name, which may itself hold parentheses.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
 /// Aborts the connections of all mounts with this source and takes the mounts away: how many. To be
 /// called only when the server they belonged to is known to be dead.
 #[must_use]

@@ -9,5 +9,5 @@ mod killed;
 mod mount;
 mod notify;
 
-pub use killed::abort_killed;
+pub use killed::{abort_killed, is_dying};
 pub use mount::{Mounted, Options, Peers, mount, release_stale};

@@ -59,11 +59,7 @@ fn open_store(data: &Path, options: &store::Options) -> Result<Store, Fault> {
 /// Whether the holder that a lock's failure names is a process that only waits to be reaped.
 fn is_dead(fault: &Fault) -> bool {
     let pid = fault.told().args.iter().find(|(name, _)| *name == "pid");
-    let stat = pid.and_then(|(_, pid)| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    // The state stands behind the name, which may itself hold parentheses.
-    stat.as_deref()
-        .and_then(|stat| stat.rsplit_once(") "))
-        .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    pid.and_then(|(_, pid)| pid.parse().ok()).is_some_and(kompira_fuse::is_dying)
 }
 
 /// Opens a data directory.

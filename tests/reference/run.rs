@@ -103,6 +103,36 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Names that are names of objects on every face.
+const OBJECTS: &[&str] = &["note", "x_1", "フロー", "Z"];
+
+/// Operations that every face has, on texts in directories.
+pub(crate) fn plain_op() -> impl Strategy<Value = Op> {
+    let file = || {
+        (prop::sample::select(DIRS), prop::sample::select(OBJECTS))
+            .prop_map(|(dir, file)| join(dir, file))
+    };
+    // A directory may also be meant where a file is, and the other way round.
+    let any = move || prop_oneof![3 => file(), 1 => any_dir()];
+    let text = || {
+        prop_oneof![
+            6 => "[a-z\r\n世]{0,20}",
+            1 => Just("行\n".repeat(30_000)),
+        ]
+    };
+    prop_oneof![
+        6 => (any(), text()).prop_map(|(path, text)| Op::Write(path, text.into_bytes())),
+        2 => (any(), "[a-z\n]{0,20}").prop_map(|(path, text)| Op::Append(path, text.into_bytes())),
+        3 => any().prop_map(Op::Read),
+        4 => any_dir().prop_map(Op::Mkdir),
+        1 => file().prop_map(Op::Mkdir),
+        2 => any().prop_map(Op::Unlink),
+        1 => any().prop_map(Op::Rmdir),
+        3 => (any(), any()).prop_map(|(from, to)| Op::Rename(from, to)),
+        1 => any().prop_map(Op::List),
+    ]
+}
+
 /// What an operation answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -157,10 +187,14 @@ pub(crate) fn compare(model: &mut dyn Face, real: &mut dyn Face, ops: &[Op]) {
 }
 
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::super::faces::{Calls, Disk};
+    use super::super::http::Http;
     use super::super::model::Model;
     use super::*;
     use crate::files::driver::Mount;
+    use crate::support::Server;
 
     proptest! {
         #![proptest_config(ProptestConfig {
@@ -180,5 +214,17 @@ mod tests {
         fn files_over_objects_are_the_model(ops in prop::collection::vec(op(), 1..60)) {
             compare(&mut Model::default(), &mut Calls(Mount::new()), &ops);
         }
+    }
+
+    // rule: http/objects
+    #[test]
+    fn objects_over_http_are_the_model() {
+        let server = Server::start();
+        let places = AtomicU32::new(0);
+        let config = ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() };
+        proptest!(config, |(ops in prop::collection::vec(plain_op(), 1..60))| {
+            let name = format!("place{}", places.fetch_add(1, Ordering::Relaxed));
+            compare(&mut Model::default(), &mut Http::new(server.client(), &name), &ops);
+        });
     }
 }

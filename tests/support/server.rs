@@ -59,9 +59,6 @@ impl Server {
     /// A server on a directory that outlives it.
     pub fn on(data: &Path, options: &Options) -> Self {
         let mount = options.mount.then(|| data.parent().unwrap().join("mount"));
-        if let Some(mount) = &mount {
-            std::fs::create_dir_all(mount).unwrap();
-        }
         let mut command = kompira();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         if let Some(mount) = &mount {
