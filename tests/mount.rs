@@ -2,6 +2,7 @@
 //!
 //! Without `/dev/fuse` (a container that may not mount) each test says so and passes.
 
+mod full;
 mod place;
 mod server;
 mod tools;

@@ -32,9 +32,9 @@ pub fn abort_killed(source: &str) -> usize {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let standing = standing(&table, source);
     for mount in &standing {
-        let abort = format!("/sys/fs/fuse/connections/{}/abort", mount.connection);
-        if let Err(error) = std::fs::write(&abort, "1") {
-            tracing::warn!(%error, abort, "the connection of a killed server cannot be aborted");
+        if let Err(error) = abort(mount) {
+            let dir = mount.dir.display();
+            tracing::warn!(%error, %dir, "the mount of a killed server cannot be aborted");
         }
         if let Err(error) = detach(&mount.dir) {
             tracing::warn!(%error, dir = %mount.dir.display(), "a dead mount cannot be taken away");
@@ -43,12 +43,22 @@ pub fn abort_killed(source: &str) -> usize {
     standing.len()
 }
 
+/// The control file is for the user who mounted, where that file system is there at all; the call
+/// is for the system's root. To detach alone would leave those who wait, waiting.
+fn abort(mount: &Standing) -> std::io::Result<()> {
+    let control = format!("/sys/fs/fuse/connections/{}/abort", mount.connection);
+    std::fs::write(control, "1")
+        .or_else(|_| Ok(nix::mount::umount2(&mount.dir, nix::mount::MntFlags::MNT_FORCE)?))
+}
+
 fn standing(table: &str, source: &str) -> Vec<Standing> {
     let wanted = source.replace(',', "_");
     let read = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
         let mut after = after.split(' ');
-        let ours = after.next()? == "fuse.kompira" && unescape(after.next()?) == wanted;
+        // Mounted by a helper program the type has a subtype, mounted by the system's root it has none.
+        let kind = after.next()?;
+        let ours = matches!(kind, "fuse" | "fuse.kompira") && unescape(after.next()?) == wanted;
         let mut fields = before.split(' ');
         let connection = fields.nth(2)?.split_once(':')?.1.parse().ok()?;
         let dir = PathBuf::from(unescape(fields.nth(1)?));
@@ -75,7 +85,7 @@ mod tests {
         let table = "\
 26 1 8:1 / / rw,relatime - ext4 /dev/vda rw
 61 26 0:45 / /srv/tree rw,nosuid,nodev - fuse.kompira /srv/data rw,user_id=0
-62 26 0:46 / /srv/my\\040tree rw,nosuid - fuse.kompira /srv/my\\040data rw
+62 26 0:46 / /srv/my\\040tree rw,nosuid - fuse /srv/my\\040data rw
 63 26 0:47 / /srv/other rw - fuse.sshfs /srv/data rw
 ";
         let found = |connection, dir: &str| vec![Standing { connection, dir: dir.into() }];

@@ -1,0 +1,94 @@
+//! A server whose disk is full.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Options, Server};
+
+/// A small file system of its own, gone with this value.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// `None` where nothing can be mounted.
+    fn new(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={size}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(dir.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("skipped: only the system's root can mount a small file system");
+        }
+        mounted.then_some(Self(dir))
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+// rule: operations/disk-full
+#[test]
+fn a_full_disk_stops_writes_with_a_clear_error_and_loses_nothing() {
+    let Some(disk) = Disk::new("96m") else { return };
+    fs::write(disk.at("ballast"), vec![7; 24 << 20]).unwrap();
+    let mount = Path::new("/dev/fuse").exists();
+    let options = Options { mount, ..Options::default() };
+    let data = disk.at("data");
+    let mut server = Server::on(&data, &options);
+    let client = server.client();
+    let text = |number: u32| {
+        // Not compressible, and different each time.
+        let seed = blake3::hash(&number.to_le_bytes());
+        let mut bytes = vec![0; 24_000];
+        let mut reader = blake3::Hasher::new().update(seed.as_bytes()).finalize_xof();
+        reader.fill(&mut bytes);
+        bytes.iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
+    };
+    let body = |number: u32| json!({"name": format!("t{number}"), "type_object": "/system/types/Text", "fields": {"text": text(number)}});
+    let mut made = 0;
+    let refused = loop {
+        let reply = client.post("/root", &body(made));
+        if reply.status != 201 {
+            break reply;
+        }
+        made += 1;
+        assert!(made < 8_000, "the disk never fills");
+    };
+    assert_eq!(refused.status, 507, "{}", refused.text());
+    assert!(refused.text().contains("space"), "{}", refused.text());
+    assert!(made > 20, "{made}");
+    for number in 0..made {
+        let read = client.get(&format!("/root/t{number}")).expect(200).json();
+        assert_eq!(read["fields"]["text"].as_str(), Some(&*text(number)), "t{number}");
+    }
+    if mount {
+        let error = fs::write(server.mount().join("root/new.txt"), "x").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(28), "ENOSPC, not {error}");
+    }
+    fs::remove_file(disk.at("ballast")).unwrap();
+    let freed = Instant::now();
+    while client.post("/root", &body(made)).status != 201 {
+        assert!(freed.elapsed() < Duration::from_secs(5), "writes do not resume");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server.kill();
+    let again = Server::on(&data, &options);
+    let client = again.client();
+    for number in 0..=made {
+        let read = client.get(&format!("/root/t{number}")).expect(200).json();
+        assert_eq!(read["fields"]["text"].as_str(), Some(&*text(number)), "t{number}");
+    }
+    let report = again.stdout(&["fsck", "--json"]);
+    assert!(report.contains("\"clean\": true") || report.contains("\"clean\":true"), "{report}");
+}
