@@ -8,8 +8,8 @@ use std::sync::Arc;
 use kompira_schema::error::{Fault, Kind};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DBCompressionType,
-    DBRecoveryMode, DBWithThreadMode, ErrorKind, LogLevel, SingleThreaded, WriteBatch,
-    WriteOptions, checkpoint::Checkpoint,
+    DBRecoveryMode, DBWithThreadMode, ErrorKind, FlushOptions, LogLevel, SingleThreaded,
+    WriteBatch, WriteOptions, checkpoint::Checkpoint, properties::CUR_SIZE_ALL_MEM_TABLES,
 };
 
 use super::kv::{Family, Kv, KvRead, StoreError, Write, WriteSet};
@@ -29,6 +29,8 @@ const BACKGROUND_THREADS: i32 = 2;
 const BLOOM_BITS: f64 = 10.0;
 /// Data block; small rows, so that a cold point read stays one 4 KiB-page or two.
 const BLOCK_BYTES: usize = 8 << 10;
+/// On a full disk tables in memory are written out from so many bytes on.
+const FREE_LOG_FROM: u64 = 2 << 20;
 /// RocksDB's own log: files kept and bytes of each.
 const INFO_LOGS: usize = 3;
 const INFO_LOG_BYTES: usize = 1 << 20;
@@ -65,6 +67,33 @@ impl Rocks {
         let all = std::iter::once(default).chain(families);
         let db = Db::open_cf_descriptors(&database_options(options), dir, all).map_err(failed)?;
         Ok(Self { opened: Arc::new(Opened { db, _lock: lock }), room })
+    }
+
+    /// Bytes that lie in memory and the log alone.
+    fn buffered(&self) -> u64 {
+        let size = |family: &Family| {
+            let handle = self.opened.db.cf_handle(family.name())?;
+            self.opened.db.property_int_value_cf(handle, CUR_SIZE_ALL_MEM_TABLES).ok()?
+        };
+        Family::ALL.iter().filter_map(size).sum()
+    }
+
+    /// Begins to write out what lies in memory, if that is much and fits: the log it frees is room
+    /// again.
+    fn free_log(&self) {
+        let buffered = self.buffered();
+        if buffered < FREE_LOG_FROM || !self.room.fits(2 * buffered) {
+            return;
+        }
+        let families: Vec<_> = Family::ALL
+            .iter()
+            .filter_map(|family| self.opened.db.cf_handle(family.name()))
+            .collect();
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        if let Err(error) = self.opened.db.flush_cfs_opt(&families, &options) {
+            tracing::warn!(%error, "the log of a full disk cannot be made smaller");
+        }
     }
 }
 
@@ -140,7 +169,11 @@ impl Kv for Rocks {
                 }
             }
         }
-        self.room.check(batch.size_in_bytes() as u64)?;
+        let bytes = batch.size_in_bytes() as u64;
+        if let Err(full) = self.room.check_beside(bytes, || self.buffered()) {
+            self.free_log();
+            return Err(full);
+        }
         let mut options = WriteOptions::default();
         options.set_sync(durable);
         self.opened.db.write_opt(batch, &options).map_err(failed)
