@@ -28,6 +28,7 @@ use super::process::{Modes, Status};
 use super::row::{self, Asleep, Row, Wait};
 use super::slot::{Order, Slot};
 use super::vm::Machine;
+use crate::fail_point;
 use crate::remote;
 use crate::store::{Durability, Family, What};
 use crate::tree::Txn;
@@ -119,6 +120,7 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     let (orders, places) = (taken.orders.len(), taken.places);
     let mut acquired = Vec::new();
     let who = caller(taken.row.user, slot.id);
+    fail_point!("engine.turn.before_commit");
     let result = catch_unwind(AssertUnwindSafe(|| {
         inner.tree.write(&who, Durability::Lazy, |txn| {
             give_back(inner, slot.id, &mut acquired);
@@ -150,6 +152,7 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
                 .map(|done| done.value)
         }
     };
+    fail_point!("engine.turn.after_commit");
     match result {
         Ok(stepped) if stepped.writes && !inner.after_commit() => {}
         Ok(stepped) => effect::settle(inner, slot, &was, stepped, places, orders),

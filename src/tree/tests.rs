@@ -2,6 +2,7 @@
 
 mod basic;
 mod earlier;
+mod evolve;
 mod finding;
 mod forms;
 mod model;

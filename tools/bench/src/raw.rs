@@ -146,6 +146,27 @@ impl Raw {
         rows.status().map_err(|error| error.to_string())
     }
 
+    /// The rows behind `after`, until `visit` has enough.
+    pub(crate) fn scan_from(
+        &self,
+        family: Family,
+        after: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), String> {
+        let mut rows = self.db.raw_iterator_cf(self.family(family)?);
+        rows.seek(after);
+        if rows.key() == Some(after) {
+            rows.next();
+        }
+        while let (Some(key), Some(value)) = (rows.key(), rows.value()) {
+            if !visit(key, value) {
+                break;
+            }
+            rows.next();
+        }
+        rows.status().map_err(|error| error.to_string())
+    }
+
     /// How many of `keys` have a value.
     pub(crate) fn multi_get(&self, family: Family, keys: &[Vec<u8>]) -> Result<usize, String> {
         let options = ReadOptions::default();

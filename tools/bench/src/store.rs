@@ -1,5 +1,7 @@
 //! The tree on its store beside RocksDB alone: the same rows, families, threads and syncs.
 
+mod scale;
+mod server;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -14,6 +16,9 @@ use world::World;
 
 /// Objects a list asks for at once, as a directory stream of the mount does.
 const PAGE: usize = 1000;
+/// Pages of 25, and finds, in a round.
+const PAGES: u64 = 1000;
+const FINDS: u64 = 100;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -29,6 +34,12 @@ pub(crate) struct Arguments {
     /// Reads in a round.
     #[arg(long, default_value_t = 20_000)]
     reads: u64,
+    /// Numbers of objects of the stores that are compared with each other; 0: none
+    #[arg(long, value_delimiter = ',', default_value = "1000,10000,1000000")]
+    scale: Vec<u64>,
+    /// The program whose start on those stores is measured
+    #[arg(long)]
+    kompira: Option<std::path::PathBuf>,
     /// Where the data lie while it runs: the disk that is measured.
     #[arg(long, default_value = ".")]
     dir: std::path::PathBuf,
@@ -67,8 +78,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     for &count in &arguments.objects {
         reads(arguments, &dir.path().join(format!("read{count}")), count)?;
     }
+    renames_of(arguments, dir.path())?;
+    if arguments.scale.iter().all(|&size| size > 0) && !arguments.scale.is_empty() {
+        scale::run(arguments, dir.path())?;
+    }
+    Ok(())
+}
+
+fn renames_of(arguments: &Arguments, dir: &std::path::Path) -> Result<(), String> {
     let largest = arguments.objects.iter().copied().max().unwrap_or(1);
-    renames(arguments, &dir.path().join("rename"), largest)
+    renames(arguments, &dir.join("rename"), largest)
 }
 
 fn rate(count: u64, time: Duration) -> f64 {
@@ -122,11 +141,13 @@ fn puts(arguments: &Arguments, dir: &std::path::Path) -> Result<(), String> {
 
 fn reads(arguments: &Arguments, dir: &std::path::Path, count: u64) -> Result<(), String> {
     let world = World::open(&dir.join("ours"), true)?;
+    world.hosts()?;
     let folder = world.filled("many", count)?;
     // The copy is the same files, opened by RocksDB alone.
     world.checkpoint(&dir.join("raw"))?;
     let raw = Raw::open(&dir.join("raw").join("db"))?;
     let (mut get, mut list, mut find) = (Pair::default(), Pair::default(), Pair::default());
+    let mut page = Pair::default();
     for round in 0..arguments.rounds as u64 {
         let paths = world.paths("many", count, arguments.reads, round);
         let start = Instant::now();
@@ -152,16 +173,33 @@ fn reads(arguments: &Arguments, dir: &std::path::Path, count: u64) -> Result<(),
             return Err(format!("listed {listed} and {listed_raw} of {count}"));
         }
 
+        let names = World::spread(count, PAGES, round);
         let start = Instant::now();
-        world.find(folder)?;
-        find.ours.push(rate(count, start.elapsed()));
+        for name in &names {
+            world.page(folder, name, scale::PAGE)?;
+        }
+        page.ours.push(rate(PAGES, start.elapsed()));
         let start = Instant::now();
-        raw_find(&raw, &keys::object(folder))?;
-        find.raw.push(rate(count, start.elapsed()));
+        for name in &names {
+            raw_page(&raw, &keys::dirent(folder, name), scale::PAGE)?;
+        }
+        page.raw.push(rate(PAGES, start.elapsed()));
+
+        let start = Instant::now();
+        for _ in 0..FINDS {
+            world.find_hosts(scale::PAGE)?;
+        }
+        find.ours.push(rate(FINDS, start.elapsed()));
+        let start = Instant::now();
+        for _ in 0..FINDS {
+            raw_find(&raw, &world.hosts_prefix())?;
+        }
+        find.raw.push(rate(FINDS, start.elapsed()));
     }
     get.row(&format!("get by path (depth 3) of {count}"), "50 %");
     list.row(&format!("list with headers of {count}"), "");
-    find.row(&format!("find by name among {count}"), "");
+    page.row(&format!("page of 25 with headers of {count}"), "");
+    find.row(&format!("find by type among {count}"), "");
     Ok(())
 }
 
@@ -183,17 +221,23 @@ fn raw_list(raw: &Raw, prefix: &[u8]) -> Result<u64, String> {
     failed.map_or(Ok(found), Err)
 }
 
-fn raw_find(raw: &Raw, prefix: &[u8]) -> Result<u64, String> {
-    let mut found = 0;
-    raw.scan(Family::Dirent, prefix, &mut |key, value| {
-        if key.ends_with(b"7")
-            && let Some(id) = value.get(16..24)
-            && raw.get(Family::Head, id).is_ok_and(|head| head.is_some())
-        {
-            found += 1;
-        }
+/// The entries behind a key, and the header of each.
+fn raw_page(raw: &Raw, after: &[u8], page: usize) -> Result<(), String> {
+    let mut ids = Vec::with_capacity(page);
+    raw.scan_from(Family::Dirent, after, &mut |_, value| {
+        ids.extend(value.get(16..24).map(<[u8]>::to_vec));
+        ids.len() < page
     })?;
-    Ok(found)
+    raw.multi_get(Family::Head, &ids).map(drop)
+}
+
+/// The rows of an index, and the header of each.
+fn raw_find(raw: &Raw, prefix: &[u8]) -> Result<usize, String> {
+    let mut ids = Vec::new();
+    raw.scan(Family::Index, prefix, &mut |key, _| {
+        ids.extend(key.get(key.len().saturating_sub(8)..).map(<[u8]>::to_vec));
+    })?;
+    raw.multi_get(Family::Head, &ids)
 }
 
 fn renames(arguments: &Arguments, dir: &std::path::Path, count: u64) -> Result<(), String> {

@@ -9,6 +9,7 @@ mod client;
 mod judge;
 mod load;
 mod model;
+mod offline;
 mod random;
 mod run;
 mod server;
@@ -31,6 +32,12 @@ enum What {
     Run(Run),
     /// Print the fail points
     Points,
+    /// What a cycle does with a store that nobody serves
+    #[command(hide = true)]
+    Offline {
+        /// The data directory
+        data: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +78,13 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(text) => {
                 eprintln!("crashkit: {text}");
+                ExitCode::from(2)
+            }
+        },
+        What::Offline { data } => match offline::work(&data) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => {
+                eprintln!("crashkit offline: {text}");
                 ExitCode::from(2)
             }
         },

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::judge::{self, Verdict};
 use crate::load::{FLOW, FLOW_SOURCE, Load};
 use crate::model::Model;
+use crate::offline;
 use crate::random::Random;
 use crate::server::{Begun, Server, Site, clear_mount};
 
@@ -147,6 +148,10 @@ impl Cycles<'_> {
     fn points(&mut self) -> Result<(), String> {
         let only = &self.arguments.only;
         for point in POINTS.iter().filter(|point| point.contains(only.as_str())) {
+            if point.starts_with(offline::NOT_HERE) {
+                println!("{point:<34} only in the tests of the store: no older format exists");
+                continue;
+            }
             let mut killed = 0;
             for turn in 0..self.arguments.hits {
                 // Some things happen once in the life of a server.
@@ -156,6 +161,12 @@ impl Cycles<'_> {
                 let hit = 1 + turn * step;
                 if point.starts_with("store.open.") {
                     killed += u32::from(self.first_start(&format!("{point}@{hit}"))?);
+                    continue;
+                }
+                if offline::passes(point) {
+                    // Each piece of the work passes the point once; a purge is one piece.
+                    let hit = if point.starts_with("store.purge.") { 1 } else { 1 + turn };
+                    killed += u32::from(self.offline(&format!("{point}@{hit}"))?);
                     continue;
                 }
                 if !self.one(&format!("{point}@{hit}"), POINT_WITHIN)? {
@@ -186,6 +197,19 @@ impl Cycles<'_> {
             Begun::Hung => self.verdict.hang += 1,
         }
         Ok(died)
+    }
+
+    /// Load, then work on the store at rest that is killed, then the rest of that work; whether it
+    /// was killed. The server that is started then has to find everything.
+    fn offline(&mut self, armed: &str) -> Result<bool, String> {
+        self.one("", Duration::from_millis(LIFE_MAX_MS))?;
+        let killed = offline::run(&self.site, armed)?;
+        self.kills += u32::from(killed);
+        if offline::run(&self.site, "")? {
+            self.verdict.loss += 1;
+        }
+        self.one("", Duration::ZERO)?;
+        Ok(killed)
     }
 
     /// One cycle; whether the server died by itself (at its point) before `life` was over.

@@ -22,6 +22,7 @@ pub(crate) fn run(root: &Path) -> io::Result<Vec<String>> {
     findings.extend(arrows(root, &code)?);
     findings.extend(forbidden(&code));
     findings.extend(schema_is_pure(&code));
+    findings.extend(fail_points_passed(root, &code)?);
     findings.extend(rules_exist(root)?);
     Ok(findings)
 }
@@ -93,6 +94,26 @@ fn schema_is_pure(code: &[Source]) -> Vec<String> {
         }
     }
     findings
+}
+
+/// A fail point that is listed stands somewhere in the code. The other way round is the compiler's.
+fn fail_points_passed(root: &Path, code: &[Source]) -> io::Result<Vec<String>> {
+    let list = std::fs::read_to_string(root.join("src/base/failpoint.rs"))?;
+    let listed = list.lines().skip_while(|line| !line.contains("POINTS: &[&str]")).skip(1);
+    let listed = listed.take_while(|line| line.trim() != "];");
+    let passed = |point: &str| {
+        code.iter().any(|source| {
+            let text = source.text.as_str();
+            ["fail_point!(", "fail_point_io!("]
+                .iter()
+                .any(|call| text.contains(&format!("{call}{point})")))
+        })
+    };
+    Ok(listed
+        .map(|line| line.trim().trim_end_matches(','))
+        .filter(|point| !passed(point))
+        .map(|point| format!("src/base/failpoint.rs: {point} stands nowhere in the code"))
+        .collect())
 }
 
 fn rules_exist(root: &Path) -> io::Result<Vec<String>> {

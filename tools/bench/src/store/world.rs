@@ -14,12 +14,16 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, UserId};
 use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::tree::{Caller, Interface};
-use kompira_schema::value::Value;
+use kompira_schema::value::{Ref, Value};
 
 /// What each object holds: a script of usual size.
 const CONTENT: &str = "#!/bin/sh\n# Says how full the disks are, and fails over the limit.\n\
     df -P | awk 'NR > 1 { print $6, $5 }'\ndf -P | awk 'NR > 1 && $5 + 0 > 90 { bad = 1 } \
     END { exit bad }'\n";
+/// Where a server looks for the key of its data directory.
+const KEY_FILE: &str = ".secret_key";
+/// Objects of a rare type, for the index to find.
+const HOSTS: u64 = 100;
 /// Creations in one commit when a directory is only filled to be read.
 const FILL: u64 = 500;
 
@@ -29,6 +33,7 @@ pub(super) struct World {
     who: Caller,
     text: ObjectId,
     directory: ObjectId,
+    node: ObjectId,
 }
 
 fn told(fault: Fault) -> String {
@@ -43,7 +48,7 @@ impl World {
     /// A new world in `dir`; `audit`: entries go to their file, as in a server.
     pub(super) fn open(dir: &Path, audit: bool) -> Result<Self, String> {
         let store = Store::open(dir, &kompira::store::Options::default()).map_err(told)?;
-        let keys = Arc::new(Keys::create(&dir.join("key"), None).map_err(told)?);
+        let keys = Arc::new(Keys::create(&dir.join(KEY_FILE), None).map_err(told)?);
         let sink = audit.then(|| {
             let sink: Arc<dyn kompira::audit::Sink> =
                 Arc::new(FileSink::new(dir.join("audit.log")));
@@ -71,7 +76,8 @@ impl World {
         };
         let (text, directory) =
             (type_id("Text").map_err(told)?, type_id("Directory").map_err(told)?);
-        Ok(Self { tree, store, who, text, directory })
+        let node = type_id("NodeInfo").map_err(told)?;
+        Ok(Self { tree, store, who, text, directory, node })
     }
 
     fn draft() -> Draft {
@@ -125,16 +131,23 @@ impl World {
         self.store.checkpoint(to).map(drop).map_err(told)
     }
 
+    /// `reads` names out of a filled directory, in an order that `seed` decides.
+    pub(super) fn spread(count: u64, reads: u64, seed: u64) -> Vec<String> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            format!("n{:010}", state % count)
+        };
+        std::iter::repeat_with(next).take(reads as usize).collect()
+    }
+
     /// `reads` paths below a filled directory, in an order that `seed` decides.
     pub(super) fn paths(&self, folder: &str, count: u64, reads: u64, seed: u64) -> Vec<ObjectPath> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        (0..reads)
-            .filter_map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                ObjectPath::parse(&format!("/home/{folder}/n{:010}", state % count)).ok()
-            })
+        Self::spread(count, reads, seed)
+            .iter()
+            .filter_map(|name| ObjectPath::parse(&format!("/home/{folder}/{name}")).ok())
             .collect()
     }
 
@@ -174,15 +187,49 @@ impl World {
         }
     }
 
-    pub(super) fn find(&self, folder: ObjectId) -> Result<(), String> {
+    /// One page of a directory with the header of each entry.
+    pub(super) fn page(&self, folder: ObjectId, after: &str, page: usize) -> Result<u64, String> {
+        let view = self.tree.view();
+        let entries = view.children(&self.who, folder, Some(after), page).map_err(told)?;
+        Ok(view.with_heads(entries).map_err(told)?.len() as u64)
+    }
+
+    /// A directory with some objects of a rare type.
+    pub(super) fn hosts(&self) -> Result<ObjectId, String> {
+        let folder = self.folder("hosts")?;
+        self.tree
+            .write(&self.who, Durability::Lazy, |txn| {
+                for number in 0..HOSTS {
+                    let name = Name::new(&format!("host{number:03}"))?;
+                    txn.create(folder, &name, self.node, Draft::default())?;
+                }
+                Ok(())
+            })
+            .map_err(told)?;
+        Ok(folder)
+    }
+
+    /// The first objects of the rare type below `/home`, which the index by type answers.
+    pub(super) fn find_hosts(&self, page: usize) -> Result<(), String> {
+        let view = self.tree.view();
+        let home = view.resolve(&ObjectPath::parse("/home").map_err(told)?).map_err(told)?;
+        let node = Value::Object(Ref::Object(self.node));
         let query = Query {
-            depth: tree::Depth::Children,
-            conditions: vec![("name__endswith".into(), Value::from("7"))],
+            depth: tree::Depth::Descendants,
+            conditions: vec![("type_object".into(), node)],
+            limit: Some(page),
             ..Query::default()
         };
-        let found = self.tree.view().find(&self.who, folder, &query).map_err(told)?;
-        std::hint::black_box(found);
+        let found = view.find(&self.who, home, &query).map_err(told)?;
+        if found.ids.len() != page.min(HOSTS as usize) {
+            return Err(format!("found {} of {page}", found.ids.len()));
+        }
         Ok(())
+    }
+
+    /// The rows that [`World::find_hosts`] has to read: the prefix in the index.
+    pub(super) fn hosts_prefix(&self) -> Vec<u8> {
+        keys::index_type_prefix(self.node)
     }
 
     /// One durable rename.
