@@ -120,8 +120,7 @@ fn a_type_gains_a_field_in_one_step_beside_its_readers() {
 fn on_disk(dir: &Path) -> World {
     let store = Store::open(&dir.join("data"), &StoreOptions::default()).unwrap();
     let clock = Arc::new(Fake::at("2031-07-04T09:05:00Z".parse().unwrap()));
-    let options =
-        Options { initial_password: Some("root-password".into()), ..Options::default() };
+    let options = Options { initial_password: Some("root-password".into()), ..Options::default() };
     let keys = Arc::new(Keys::from_text("a key of the tests"));
     let (tree, _) = Tree::new(store, keys, Arc::clone(&clock) as _, options).unwrap();
     World { tree, clock, audit: Arc::default() }

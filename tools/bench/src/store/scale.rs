@@ -71,8 +71,7 @@ pub(super) fn run(arguments: &Arguments, dir: &Path) -> Result<(), String> {
     load.print();
 
     let mut get = Metric::new("get by path (depth 3)", ">= 0.80 of the first", 0, sizes.len());
-    let mut page =
-        Metric::new("page of 25 with headers", ">= 0.77 of the second", 1, sizes.len());
+    let mut page = Metric::new("page of 25 with headers", ">= 0.77 of the second", 1, sizes.len());
     let mut find = Metric::new("find by type, page of 25", ">= 0.77 of the second", 1, sizes.len());
     for round in 0..arguments.rounds as u64 {
         for turn in 0..worlds.len() {
