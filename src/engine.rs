@@ -5,6 +5,7 @@
 //! step's changes to the tree, the checkpoint and the console are one commit.
 
 mod admission;
+mod channels;
 mod code;
 pub mod console;
 mod control;
@@ -12,6 +13,7 @@ mod delete;
 mod events;
 mod flight;
 mod inner;
+mod jobs;
 mod limits;
 mod locks;
 mod outbox;
@@ -19,6 +21,7 @@ pub mod process;
 mod queue;
 mod recover;
 mod row;
+mod sessions;
 mod settings;
 mod slot;
 mod slots;
@@ -108,6 +111,7 @@ impl Engine {
             locks: locks::Locks::default(),
             codes: code::Codes::new(),
             mailbox: events::Mailbox::default(),
+            sessions: sessions::Sessions::default(),
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
             stopping: AtomicBool::new(false),
@@ -496,6 +500,7 @@ impl Engine {
         while in_flight() && until.is_none_or(|until| Instant::now() < until) {
             std::thread::sleep(LOOK);
         }
+        self.inner.sessions.close_all();
         for slot in slots {
             let flight = slot.lock().flight.take();
             if let Some(flight) = flight {

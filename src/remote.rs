@@ -1,12 +1,15 @@
-//! Runs commands on machines.
+//! Reaches outside: runs commands on machines, asks web servers, hands over mail.
 //!
 //! Architecture invariant: nothing here knows the store, the tree or jobflows. A request is plain
 //! data and its output a stream of events, so that the same code runs in-process and at a distant
 //! site.
 
 pub mod charset;
+pub mod copy;
 pub mod local;
+pub mod mail;
 pub mod manager;
+pub mod web;
 pub mod words;
 
 use std::sync::Arc;
@@ -131,6 +134,8 @@ pub struct Request {
     pub use_shell: bool,
     /// Allocate a terminal; error text then comes with the output.
     pub use_pty: bool,
+    /// Stays open for [`Running::write`]; the command line is the login shell's.
+    pub session: bool,
     /// Standard input; `None` is empty.
     pub input: Option<Data>,
     /// Character code of standard input, output and error.
@@ -158,6 +163,7 @@ impl Request {
             shell: "/bin/bash".to_owned(),
             use_shell: true,
             use_pty: false,
+            session: false,
             input: None,
             encoding: "utf-8".to_owned(),
             raw_stdout: false,
@@ -219,6 +225,8 @@ pub trait Output: Send + Sync {
     fn text(&self, stream: Stream, text: &str);
     /// A piece of a stream that was asked for as bytes.
     fn bytes(&self, stream: Stream, bytes: &[u8]);
+    /// The work has begun: a session is open.
+    fn started(&self) {}
 }
 
 /// Throws output away.
@@ -237,6 +245,10 @@ pub type Done = Box<dyn FnOnce(Outcome) + Send>;
 pub trait Running: Send + Sync {
     /// Asks for an early end; [`Outcome::Cancelled`] follows unless it had already ended.
     fn cancel(&self);
+    /// Types text into a session; `false` when it is no session, or has ended.
+    fn write(&self, _bytes: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Carries out work.

@@ -1,5 +1,8 @@
 //! Jobflow sources: the examples of the language, and what is said about wrong ones.
 
+mod conformance;
+mod outside;
+
 use std::path::{Path, PathBuf};
 
 use kompira::lang::diagnose::{Look, render_all};

@@ -53,18 +53,59 @@ pub(super) fn prepare(view: &View, who: &Caller, request: &Request) -> Result<Pr
             let (work, shown) = self::script(view, *script, arguments)?;
             (work, input, control, shown, "SCRIPT")
         }
+        Request::Session { control } => {
+            let work = Work::Command { line: String::new() };
+            (work, &None, control, "<SESSION>".to_owned(), "SESSION")
+        }
         _ => return Err("no command".to_owned()),
     };
-    let read = Reader { view, who, control };
-    let node = read.object("__node__", "NodeInfo")?;
-    let mut request = remote::Request::command("");
+    let mut request = context(view, who, control)?;
     request.work = work;
+    if kind == "SESSION" {
+        request.session = true;
+        // On this machine a session is a shell with a terminal.
+        request.use_pty |= request.target.connection() == "local";
+    }
     request.input = match input {
         None | Some(Value::Null) => None,
         Some(Value::Bytes(bytes)) => Some(Data::Bytes(bytes.clone())),
         Some(Value::Str(text)) => Some(Data::Text(text.clone())),
         Some(other) => return Err(format!("{} cannot be standard input", other.type_name())),
     };
+    let echo = Show::read(view).command.map(|format| {
+        let target = &request.target;
+        let local = target.connection() == "local";
+        let port = target.port.map(|port| port.to_string()).unwrap_or_default();
+        let host = target.host.as_deref().filter(|_| !local).unwrap_or("localhost");
+        let user = target.user.as_deref().filter(|_| !local).unwrap_or("kompira");
+        command_line(
+            &format,
+            &[
+                ("jobtype", kind),
+                ("conntype", target.connection()),
+                ("hostname", host),
+                ("port", &port),
+                ("username", user),
+                ("sudomark", if request.sudo { "#" } else { "$" }),
+                ("command", &shown),
+            ],
+        )
+    });
+    Ok(Prepared { request, shown, echo })
+}
+
+/// The control context of a job, with no work yet (rule: `operations/control-variables`).
+///
+/// # Errors
+/// A variable of a wrong type, an object that cannot be read: the text of `$ERROR`.
+pub(super) fn context(
+    view: &View,
+    who: &Caller,
+    control: &Control,
+) -> Result<remote::Request, String> {
+    let read = Reader { view, who, control };
+    let node = read.object("__node__", "NodeInfo")?;
+    let mut request = remote::Request::command("");
     request.target = read.target(node.as_ref())?;
     request.sudo = read.flag("__sudo__")?.unwrap_or(false);
     request.dir = read.text("__dir__")?;
@@ -86,26 +127,7 @@ pub(super) fn prepare(view: &View, who: &Caller, request: &Request) -> Result<Pr
     if request.target.connection() != "local" && request.target.host.is_none() {
         return Err("no host to connect to".to_owned());
     }
-    let echo = Show::read(view).command.map(|format| {
-        let target = &request.target;
-        let local = target.connection() == "local";
-        let port = target.port.map(|port| port.to_string()).unwrap_or_default();
-        let host = target.host.as_deref().filter(|_| !local).unwrap_or("localhost");
-        let user = target.user.as_deref().filter(|_| !local).unwrap_or("kompira");
-        command_line(
-            &format,
-            &[
-                ("jobtype", kind),
-                ("conntype", target.connection()),
-                ("hostname", host),
-                ("port", &port),
-                ("username", user),
-                ("sudomark", if request.sudo { "#" } else { "$" }),
-                ("command", &shown),
-            ],
-        )
-    });
-    Ok(Prepared { request, shown, echo })
+    Ok(request)
 }
 
 fn script(view: &View, id: ObjectId, arguments: &[String]) -> Result<(Work, String), String> {

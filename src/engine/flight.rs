@@ -1,16 +1,18 @@
 //! A command in flight: its output goes to the console, its end into the journal.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use kompira_schema::error::Fault;
-use kompira_schema::value::Value;
 
 use super::admission::Place;
-use super::inner::{Inner, myself};
+use super::inner::{Inner, caller, myself};
+use super::jobs;
 use super::row::{self, Journal};
+use super::sessions;
 use super::settings::{Cut, Show};
 use super::slot::{Flight, Slot};
 use super::turn::value;
@@ -23,24 +25,34 @@ const TRIES: u32 = 50;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Starts a command whose beginning was committed, as soon as that is durable.
+/// What is begun.
+pub(super) enum Work {
+    /// A command or script.
+    Command(Box<Request>),
+    /// A session and its queue.
+    Session(Box<Request>, u64),
+    /// A built-in job.
+    Job(jobs::Work),
+}
+
+/// Starts what a commit began, as soon as that is durable.
 pub(super) fn begin(
     inner: &Arc<Inner>,
     slot: &Arc<Slot>,
     sequence: u64,
-    request: Request,
+    work: Work,
     place: Place,
 ) {
     fail_point!("engine.command.before_sync");
     if inner.queue.is_empty() {
         // Nobody else could share the sync.
         let synced = inner.tree.sync();
-        go(inner, slot, sequence, request, place, synced);
+        go(inner, slot, sequence, work, place, synced);
         return;
     }
     let (inner_too, slot) = (Arc::clone(inner), Arc::clone(slot));
     inner.outbox.push(Box::new(move |synced| {
-        go(&inner_too, &slot, sequence, request, place, synced);
+        go(&inner_too, &slot, sequence, work, place, synced);
     }));
 }
 
@@ -48,16 +60,70 @@ fn go(
     inner: &Arc<Inner>,
     slot: &Arc<Slot>,
     sequence: u64,
-    request: Request,
+    work: Work,
     place: Place,
     synced: Result<(), Fault>,
 ) {
     if let Err(fault) = synced {
         tracing::error!(process = slot.id.0, ?fault, "a command does not begin: not durable");
-        end(inner, slot, sequence, -1, "".into(), "the store takes no writes".into());
+        let error = "the store takes no writes".into();
+        end(inner, slot, sequence, &Journal::Ended { status: -1, result: "".into(), error });
         return;
     }
     fail_point!("engine.command.before_start");
+    match work {
+        Work::Command(request) => command(inner, slot, sequence, *request, place),
+        Work::Session(request, queue) => {
+            sessions::open(inner, slot, sequence, (*request, queue), place);
+        }
+        Work::Job(work) => job(inner, slot, sequence, work, place),
+    }
+}
+
+/// Carries a built-in job out on a thread of its own.
+fn job(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: jobs::Work, place: Place) {
+    let cancelled = Arc::new(jobs::Cancel::default());
+    let who = caller(slot.lock().row.user, slot.id);
+    let around = jobs::Around { inner: Arc::clone(inner), who, cancelled: Arc::clone(&cancelled) };
+    {
+        let mut state = slot.lock();
+        if !state.row.status.is_active() || state.row.sequence != sequence {
+            // Its process was terminated before it began.
+            return;
+        }
+        state.flight = Some(Flight { sequence, running: cancelled });
+    }
+    let slot_too = Arc::clone(slot);
+    let thread = std::thread::Builder::new().name("engine-job".to_owned()).spawn(move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&around)));
+        drop(place);
+        if around.cancelled.is_asked() {
+            return;
+        }
+        let line = match outcome {
+            Ok(done) => {
+                Journal::Ended { status: done.status, result: done.result, error: done.error }
+            }
+            Err(_) => {
+                tracing::error!(process = slot_too.id.0, "a built-in job panicked");
+                Journal::Ended { status: -1, result: "".into(), error: "internal error".into() }
+            }
+        };
+        end(&around.inner, &slot_too, sequence, &line);
+    });
+    if let Err(error) = thread {
+        let error = format!("cannot start a thread: {error}").into();
+        end(inner, slot, sequence, &Journal::Ended { status: -1, result: "".into(), error });
+    }
+}
+
+fn command(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    sequence: u64,
+    request: Request,
+    place: Place,
+) {
     let show = Show::read(&inner.tree.view());
     let output = Shown {
         inner: Arc::clone(inner),
@@ -87,37 +153,30 @@ fn go(
 
 fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
     fail_point!("engine.command.after_end");
-    match outcome {
+    let line = match outcome {
         Outcome::Exited { status, stdout, stderr } => {
-            end(inner, slot, sequence, status, value(stdout), value(stderr));
+            Journal::Ended { status, result: value(stdout), error: value(stderr) }
         }
         Outcome::Lost { message } => {
-            end(inner, slot, sequence, -1, "".into(), message.into());
+            Journal::Ended { status: -1, result: "".into(), error: message.into() }
         }
         // Its process has ended, or the engine stops and says so at the next start.
-        Outcome::Cancelled => {}
-    }
+        Outcome::Cancelled => return,
+    };
+    end(inner, slot, sequence, &line);
 }
 
 /// Writes the end of a command and wakes its process.
 ///
 /// It survives a kill at once. What a loss of power may take back with it is all that followed:
 /// the next command begins only when this is durable, too.
-fn end(
-    inner: &Arc<Inner>,
-    slot: &Arc<Slot>,
-    sequence: u64,
-    status: i64,
-    result: Value,
-    error: Value,
-) {
+pub(super) fn end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: &Journal) {
     let key = row::journal_key(slot.id, sequence);
-    let line = Journal::Ended { status, result, error };
     for _ in 0..TRIES {
         let written = inner.tree.write(&myself(), Durability::Lazy, |txn| {
             // Its process may have ended meanwhile and taken its journal away.
             if txn.raw_get(Family::Journal, &key)?.is_some() {
-                txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
+                txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, line)?);
             }
             txn.raw_expect(Family::Journal, &key);
             inner.before_commit()

@@ -20,6 +20,7 @@ use super::locks::Locks;
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
+use super::sessions::Sessions;
 use super::slot::{Order, Slot};
 use super::slots::Slots;
 use super::timer::Timers;
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     pub(super) locks: Locks,
     pub(super) codes: Codes,
     pub(super) mailbox: Mailbox,
+    pub(super) sessions: Sessions,
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
     pub(super) stopping: AtomicBool,

@@ -95,7 +95,7 @@ fn take_up(inner: &Arc<Inner>, id: ProcessId, mut row: Row) -> Result<Option<Row
     let snapshot = inner.snapshot();
     let line: Option<Journal> =
         row::read(Family::Journal, &key, snapshot.get(Family::Journal, &key)?)?;
-    if matches!(line, Some(Journal::Ended { .. })) {
+    if matches!(line, Some(Journal::Ended { .. } | Journal::Opened { .. })) {
         return Ok(Some(row));
     }
     if row.checkpoint_mode {

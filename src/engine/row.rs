@@ -59,6 +59,9 @@ pub(super) struct Row {
     pub(super) interrupted: bool,
     /// Number of the last command.
     pub(super) sequence: u64,
+    /// Channels in memory that it may know.
+    #[serde(default)]
+    pub(super) queues: Vec<u64>,
 }
 
 /// A script job that was started directly.
@@ -103,6 +106,8 @@ pub(super) enum Journal {
     Begun { shown: String },
     /// It has ended, with what the jobflow gets.
     Ended { status: i64, result: Value, error: Value },
+    /// It is a session, and open.
+    Opened { queue: u64 },
 }
 
 impl Row {
@@ -134,6 +139,7 @@ impl Row {
             script: None,
             interrupted: false,
             sequence: 0,
+            queues: Vec::new(),
         }
     }
 

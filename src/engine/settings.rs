@@ -12,6 +12,7 @@ pub(super) struct Show {
     pub(super) command: Option<String>,
     pub(super) stdout: Option<Cut>,
     pub(super) stderr: Option<Cut>,
+    pub(super) session: Option<Cut>,
 }
 
 /// The form of a command line that is shown.
@@ -38,8 +39,14 @@ impl Show {
             command: on("showCommandEnabled", false).then(|| format.to_owned()),
             stdout: on("showStdoutEnabled", true).then(|| Cut::parse(text("showStdoutFilter"))),
             stderr: on("showStderrEnabled", true).then(|| Cut::parse(text("showStderrFilter"))),
+            session: on("showSessionEnabled", true).then(|| Cut::parse(text("showSessionFilter"))),
         }
     }
+}
+
+/// One of the settings.
+pub(super) fn value(view: &View, key: &str) -> Option<Value> {
+    data(view)?.shift_remove(key)
 }
 
 fn data(view: &View) -> Option<Dict> {

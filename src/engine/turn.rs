@@ -23,13 +23,13 @@ use kompira_schema::id::{ObjectId, ProcessId};
 
 use super::admission::Place;
 use super::console::{self, Tail};
+use super::flight;
 use super::inner::{Inner, caller};
 use super::process::{Modes, Status};
 use super::row::{self, Asleep, Row, Wait};
 use super::slot::{Order, Slot};
 use super::vm::Machine;
 use crate::fail_point;
-use crate::remote;
 use crate::store::{Durability, Family, What};
 use crate::tree::Txn;
 
@@ -77,7 +77,7 @@ struct Stepped {
     /// The wait is another than before.
     moved: bool,
     /// To be carried out when the commit is durable.
-    command: Option<(u64, Box<remote::Request>, Place)>,
+    command: Option<(u64, flight::Work, Place)>,
     /// Children that came to be.
     born: Vec<ProcessId>,
     /// Multiplicity places that are free now.
@@ -86,6 +86,12 @@ struct Stepped {
     parted: Option<ProcessId>,
     /// Sources it waits for, when that is new.
     sources: Vec<super::vm::request::Source>,
+    /// Queues in memory that got messages.
+    told: Vec<u64>,
+    /// What is typed into sessions.
+    typed: Vec<(u64, Vec<u8>)>,
+    /// Sessions that are left.
+    closed: Vec<u64>,
 }
 
 /// A turn in the making.
@@ -106,11 +112,14 @@ pub(super) struct Turn<'a> {
 struct Outgoing {
     again: bool,
     saved: bool,
-    command: Option<(u64, Box<remote::Request>, Place)>,
+    command: Option<(u64, flight::Work, Place)>,
     born: Vec<ProcessId>,
     released: Vec<ObjectId>,
     parted: Option<ProcessId>,
     sources: Vec<super::vm::request::Source>,
+    told: Vec<u64>,
+    typed: Vec<(u64, Vec<u8>)>,
+    closed: Vec<u64>,
 }
 
 /// Gives one process its turn.
@@ -352,6 +361,9 @@ impl<'a> Turn<'a> {
             released: self.out.released,
             parted: self.out.parted,
             sources: self.out.sources,
+            told: self.out.told,
+            typed: self.out.typed,
+            closed: self.out.closed,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod attribute;
 mod events;
 mod file;
+mod memory;
 mod method;
 mod query;
 mod special;
@@ -21,7 +22,6 @@ use super::control;
 use super::inner::{Inner, caller, myself};
 use super::slot::Slot;
 use super::vm::{Callable, Given, Handle, Heap, Host, Jobflow, Raise, RefKind, Value};
-use crate::store::Counter;
 use crate::tree::{Entry, Patch, Txn};
 
 /// The world of one process during one part of a turn.
@@ -43,6 +43,12 @@ pub(super) struct Said {
     /// Multiplicity places it gave back.
     pub(super) released: Vec<ObjectId>,
     pub(super) detached: bool,
+    /// Channels in memory it made, that got messages, sessions that were left, and what was typed
+    /// into sessions.
+    pub(super) queues: Vec<u64>,
+    pub(super) sent: Vec<u64>,
+    pub(super) closed: Vec<u64>,
+    pub(super) typed: Vec<(u64, Vec<u8>)>,
     /// The storage failed: the turn is to be run again, whatever the machine made of it.
     pub(super) fault: Option<Fault>,
 }
@@ -307,17 +313,17 @@ impl Host for World<'_> {
         }
     }
 
-    fn new_queue(&mut self) -> Handle {
-        // A number no channel has: waiting for it says that such channels are not there yet.
-        let id = self.inner.tree.store().new_id(Counter::MessageId).unwrap_or_default();
-        Handle { kind: RefKind::Queue, id }
+    fn new_queue(&mut self) -> Result<Handle, Raise> {
+        self.make_queue()
     }
 
     fn detach(&mut self) {
         self.said.detached = true;
     }
 
-    fn close_session(&mut self, _session: Handle) {}
+    fn close_session(&mut self, session: Handle) {
+        self.leave_session(session.id);
+    }
 }
 
 /// Entries that are objects, as handles.

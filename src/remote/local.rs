@@ -97,6 +97,7 @@ struct Handle(Mutex<Link>);
 #[derive(Default)]
 struct Link {
     cancelled: bool,
+    session: bool,
     control: Option<UnixStream>,
 }
 
@@ -107,6 +108,15 @@ impl Running for Handle {
         if let Some(control) = &mut link.control {
             let _ = control.write_all(&[wire::END]);
         }
+    }
+
+    fn write(&self, bytes: &[u8]) -> bool {
+        let mut link = self.0.lock();
+        if !link.session {
+            return false;
+        }
+        let Some(control) = &mut link.control else { return false };
+        control.write_all(&[wire::TYPED]).and_then(|()| wire::write_bytes(control, bytes)).is_ok()
     }
 }
 
@@ -124,7 +134,8 @@ fn carry_out(
     handle: &Handle,
 ) -> Result<Outcome, String> {
     check(request)?;
-    if matches!(&request.work, Work::Command { line } if line.trim().is_empty()) {
+    let empty = matches!(&request.work, Work::Command { line } if line.trim().is_empty());
+    if empty && !request.session {
         return Ok(Outcome::Exited { status: 0, stdout: Data::default(), stderr: Data::default() });
     }
     let charset = Charset::find(&request.encoding)
@@ -138,6 +149,7 @@ fn carry_out(
     {
         let mut link = handle.0.lock();
         link.control = control.try_clone().ok();
+        link.session = request.session;
         if link.cancelled {
             let _ = (&control).write_all(&[wire::END]);
         }
@@ -224,6 +236,10 @@ fn send(
     let limits = &request.limits;
     let start = wire::Start {
         work: match &request.work {
+            // The shell of a session reads from its terminal.
+            Work::Command { .. } if request.session => wire::Work::Command {
+                line: format!("exec '{}'", request.shell.replace('\'', "'\\''")),
+            },
             Work::Command { line } => wire::Work::Command { line: line.clone() },
             Work::Script { source, arguments, .. } => {
                 wire::Work::Script { source: source.clone(), arguments: arguments.clone() }
@@ -236,6 +252,7 @@ fn send(
         shell: request.shell.clone(),
         use_shell: request.use_shell,
         use_pty: request.use_pty,
+        session: request.session,
         has_input: request.input.is_some(),
         sudo: request.sudo,
         password: request.target.password.as_ref().map(|word| word.expose_secret().to_owned()),

@@ -48,6 +48,10 @@ impl Manager {
 
 impl Runner for Manager {
     fn start(&self, request: Request, output: Arc<dyn Output>, done: Done) -> Arc<dyn Running> {
+        // A session lasts as long as its block, in which commands wait for places: it takes none.
+        if request.session && request.target.connection() == "local" {
+            return self.0.local.start(request, output, done);
+        }
         let ticket = Arc::new(Ticket {
             shared: Arc::downgrade(&self.0),
             state: Mutex::new(Phase::Waiting(Box::new((request, output, done)))),

@@ -24,7 +24,7 @@ fn current(ctx: &mut Context<'_>, _: &[Value]) -> Result<Value, Raise> {
 }
 
 fn channel(ctx: &mut Context<'_>, _: &[Value]) -> Result<Value, Raise> {
-    Ok(ctx.host.new_queue().into())
+    Ok(ctx.host.new_queue()?.into())
 }
 
 /// Joins its arguments with `/`; an absolute part begins anew.

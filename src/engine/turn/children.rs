@@ -4,6 +4,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::ProcessId;
 
 use super::{Turn, put_frame};
+use crate::engine::channels;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Row, Wait};
 use crate::engine::vm::{Answer, Machine};
@@ -38,6 +39,7 @@ impl Turn<'_> {
             };
             let id = ProcessId(self.inner.tree.store().new_id(Counter::Process)?);
             let row = self.child_row(&child);
+            channels::share(txn, &row.queues)?;
             let mut bytes = Vec::new();
             child.save(&mut bytes);
             put_frame(txn, id, &bytes)?;
@@ -70,6 +72,8 @@ impl Turn<'_> {
         row.monitoring_mode = mine.monitoring_mode;
         // The parent's frame pins the same sources.
         row.programs.clone_from(&mine.programs);
+        // And its copy of the frame may know the same channels.
+        row.queues.clone_from(&mine.queues);
         row
     }
 

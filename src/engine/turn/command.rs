@@ -7,43 +7,82 @@ use kompira_schema::value::Value;
 
 use super::{Stepped, Taken, Turn, lost};
 use crate::engine::admission::Place;
-use crate::engine::control::{self, Prepared};
+use crate::engine::channels::{self, Channelled};
+use crate::engine::control;
+use crate::engine::flight;
 use crate::engine::inner::caller;
+use crate::engine::jobs::{self, Job, Refusal, Run};
 use crate::engine::row::{self, Journal, Script, Wait};
-use crate::engine::vm::request::{Control, End, Outcome, Request};
+use crate::engine::vm::request::{Answer, Control, End, Outcome, Request};
 use crate::remote::Data;
-use crate::store::Family;
+use crate::store::{Counter, Family};
 use crate::tree::Txn;
 
 /// What a job leaves that could not be carried out.
-fn lost_job(message: String) -> Box<Outcome> {
-    Box::new(Outcome { status: -1, result: "".into(), error: message.into() })
+fn lost_job(message: String) -> Box<Answer> {
+    Box::new(Answer::Job(Outcome { status: -1, result: "".into(), error: message.into() }))
+}
+
+/// What is to be begun.
+struct Ready {
+    work: flight::Work,
+    shown: String,
+    echo: Option<String>,
 }
 
 impl Turn<'_> {
-    /// Makes a command ready and enters the wait for it; without a place it does not begin yet.
+    /// Makes a command or another outside job ready and enters the wait for it; without a place it
+    /// does not begin yet.
     ///
     /// # Errors
-    /// What the job leaves when it cannot be carried out.
+    /// What the machine gets when it cannot be carried out.
     pub(super) fn begin(
         &mut self,
         txn: &mut Txn,
         request: &Request,
         place: Option<Place>,
-    ) -> Result<(), Box<Outcome>> {
-        let who = caller(self.row.user, self.id());
-        let prepared = control::prepare(txn, &who, request).map_err(lost_job)?;
-        self.enter_command(txn, prepared, place)
+    ) -> Result<(), Box<Answer>> {
+        let ready = self.ready(txn, request)?;
+        self.enter_command(txn, ready, place)
             .map_err(|fault| lost_job(format!("{}: {}", fault.kind().name(), fault.told().key)))
+    }
+
+    fn ready(&mut self, txn: &mut Txn, request: &Request) -> Result<Ready, Box<Answer>> {
+        let who = caller(self.row.user, self.id());
+        if let Request::Builtin { name, positional, named, control } = request {
+            return match jobs::prepare(txn, &who, name, (positional, named), control) {
+                Ok(Job { shown, run: Run::Command(request) }) => {
+                    let work = flight::Work::Command(request);
+                    Ok(Ready { work, shown, echo: None })
+                }
+                Ok(Job { shown, run: Run::Thread(work) }) => {
+                    Ok(Ready { work: flight::Work::Job(work), shown, echo: None })
+                }
+                Err(Refusal::Error(message)) => Err(Box::new(Answer::Refused(message))),
+                Err(refusal) => {
+                    if let Refusal::Failed(message) = &refusal {
+                        self.console.push(&format!("{message}\n"));
+                    }
+                    Err(Box::new(Answer::Job(refusal.into())))
+                }
+            };
+        }
+        let prepared = control::prepare(txn, &who, request).map_err(lost_job)?;
+        let request = Box::new(prepared.request);
+        let work = match request.session {
+            true => flight::Work::Session(request, 0),
+            false => flight::Work::Command(request),
+        };
+        Ok(Ready { work, shown: prepared.shown, echo: prepared.echo })
     }
 
     fn enter_command(
         &mut self,
         txn: &mut Txn,
-        prepared: Prepared,
+        ready: Ready,
         place: Option<Place>,
     ) -> Result<(), Fault> {
-        let shown = prepared.shown.clone();
+        let shown = ready.shown.clone();
         self.wait(Wait::Command { begun: place.is_some(), shown: shown.clone() });
         let Some(place) = place else {
             if self.row.step_mode {
@@ -56,25 +95,38 @@ impl Turn<'_> {
             txn.raw_delete(Family::Journal, &row::journal_key(self.id(), self.row.sequence));
         }
         self.row.sequence += 1;
+        let mut work = ready.work;
+        if let flight::Work::Session(_, queue) = &mut work {
+            *queue = self.new_queue(txn, Channelled::Session)?;
+        }
         let key = row::journal_key(self.id(), self.row.sequence);
         let line = Journal::Begun { shown };
         txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
-        if let Some(line) = prepared.echo {
+        if let Some(line) = ready.echo {
             self.console.push(&line);
         }
-        self.out.command = Some((self.row.sequence, Box::new(prepared.request), place));
+        self.out.command = Some((self.row.sequence, work, place));
         Ok(())
     }
 
+    /// A queue of this process's own.
+    fn new_queue(&mut self, txn: &mut Txn, kind: Channelled) -> Result<u64, Fault> {
+        let queue = self.inner.tree.store().new_id(Counter::MessageId)?;
+        channels::create(txn, queue, kind)?;
+        self.row.queues.push(queue);
+        Ok(queue)
+    }
+
     /// What the command in flight left, if it has ended.
-    pub(super) fn landed(&self, txn: &Txn) -> Result<Option<Outcome>, Fault> {
+    pub(super) fn landed(&self, txn: &Txn) -> Result<Option<Answer>, Fault> {
         let key = row::journal_key(self.id(), self.row.sequence);
         let line: Option<Journal> =
             row::read(Family::Journal, &key, txn.raw_get(Family::Journal, &key)?)?;
         match line {
             Some(Journal::Ended { status, result, error }) => {
-                Ok(Some(Outcome { status, result, error }))
+                Ok(Some(Answer::Job(Outcome { status, result, error })))
             }
+            Some(Journal::Opened { queue }) => Ok(Some(Answer::Session(queue))),
             Some(Journal::Begun { .. }) => Ok(None),
             None => Err(lost("a command's journal")),
         }
@@ -96,7 +148,10 @@ impl Turn<'_> {
                 }
                 if self.has_place(txn, acquired)? { self.begin_script(txn) } else { None }
             }
-            Some(Wait::Command { begun: true, .. }) => self.landed(txn)?,
+            Some(Wait::Command { begun: true, .. }) => match self.landed(txn)? {
+                Some(Answer::Job(outcome)) => Some(outcome),
+                _ => None,
+            },
             Some(_) => return Err(lost("a script that waits for something else")),
         };
         let Some(outcome) = outcome else {
@@ -144,7 +199,10 @@ impl Turn<'_> {
         let script = self.row.script.clone()?;
         let request = direct(self.row.job, &script);
         let place = Place::take(self.inner, self.id());
-        self.begin(txn, &request, place).err().map(|outcome| *outcome)
+        match self.begin(txn, &request, place).err().map(|answer| *answer) {
+            Some(Answer::Job(outcome)) => Some(outcome),
+            _ => None,
+        }
     }
 }
 

@@ -70,8 +70,20 @@ pub(super) fn settle(
             inner.wake(waiting);
         }
     }
-    if let Some((sequence, request, place)) = stepped.command {
-        flight::begin(inner, slot, sequence, *request, place);
+    for (session, text) in &stepped.typed {
+        inner.sessions.write(*session, text);
+    }
+    let ends = was.queues.iter().filter(|_| ended);
+    for &session in stepped.closed.iter().chain(ends) {
+        inner.sessions.close(session);
+    }
+    for &queue in &stepped.told {
+        for waiting in inner.mailbox.waiting(Source::Queue(queue)) {
+            inner.wake(waiting);
+        }
+    }
+    if let Some((sequence, work, place)) = stepped.command {
+        flight::begin(inner, slot, sequence, work, place);
     }
     if ended {
         bury(inner, slot);

@@ -4,6 +4,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::value::Value;
 
 use super::{Turn, lost};
+use crate::engine::channels;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
 use crate::engine::vm::request::End;
@@ -36,6 +37,9 @@ impl Turn<'_> {
         self.out.released.append(&mut row.locks);
         row.programs.clear();
         row.wait = None;
+        let queues = std::mem::take(&mut row.queues);
+        self.out.told.extend(&queues);
+        channels::forget(txn, &queues)?;
         txn.raw_delete(Family::Frame, &row::process_key(id));
         txn.raw_delete(Family::Process, &row::active_key(id));
         if row.sequence > 0 {

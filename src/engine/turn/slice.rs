@@ -9,9 +9,9 @@ use super::{Stepped, Taken, Turn, finish, lost};
 use crate::engine::admission::Place;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
-use crate::engine::vm::request::{End, Outcome, Request};
+use crate::engine::vm::request::{End, Request};
 use crate::engine::vm::{Answer, Machine, Options, Pause};
-use crate::engine::world::World;
+use crate::engine::world::{Said, World};
 use crate::store::Family;
 use crate::tree::Txn;
 
@@ -71,7 +71,7 @@ impl Turn<'_> {
                     return self.give_up(txn, "nothing to begin");
                 };
                 match self.begin(txn, &request, place.take()) {
-                    Err(outcome) => machine.resume(Answer::Job(*outcome)),
+                    Err(answer) => machine.resume(*answer),
                     Ok(()) => {
                         self.keep(txn, None)?;
                         return Ok(self.stepped(None, true));
@@ -141,7 +141,7 @@ impl Turn<'_> {
             }
             Some(Wait::Command { begun: false, .. }) => Look::Begin,
             Some(Wait::Command { begun: true, .. }) => match self.landed(txn)? {
-                Some(outcome) => Look::Go(Some(Answer::Job(outcome))),
+                Some(answer) => Look::Go(Some(answer)),
                 None => Look::Wait,
             },
             Some(Wait::Until(_)) if taken.due => Look::Go(Some(Answer::Done)),
@@ -156,7 +156,11 @@ impl Turn<'_> {
                 let mut world =
                     World::new(self.inner, txn, self.row.user, self.slot, &mut acquired);
                 match world.poll(&awaited, taken.due)? {
-                    Some(received) => Look::Go(Some(Answer::Event(received))),
+                    Some(answer) => {
+                        let said = world.leave();
+                        self.heed(&said);
+                        Look::Go(Some(answer))
+                    }
                     None => Look::Wait,
                 }
             }
@@ -178,6 +182,15 @@ impl Turn<'_> {
         })
     }
 
+    /// Takes note of what it did to the tree and to channels in memory.
+    fn heed(&mut self, said: &Said) {
+        self.dirty |= said.writes > 0;
+        self.row.queues.extend(&said.queues);
+        self.out.told.extend(&said.sent);
+        self.out.typed.extend(said.typed.iter().cloned());
+        self.out.closed.extend(&said.closed);
+    }
+
     /// Runs the machine for its share.
     fn run(
         &mut self,
@@ -193,8 +206,8 @@ impl Turn<'_> {
             let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
             let pause = machine.run(limits.stride, &mut world);
             let said = world.leave();
+            self.heed(&said);
             self.console.append(said.console);
-            self.dirty |= said.writes > 0;
             self.out.released.extend(said.released);
             if said.detached {
                 self.out.parted = self.row.parent.take().or(self.out.parted);
@@ -237,8 +250,10 @@ impl Turn<'_> {
             }
             Request::Events(awaited) => {
                 let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
-                if let Some(received) = world.poll(awaited, false)? {
-                    return Ok(Some(Answer::Event(received)));
+                if let Some(answer) = world.poll(awaited, false)? {
+                    let said = world.leave();
+                    self.heed(&said);
+                    return Ok(Some(answer));
                 }
                 let deadline = awaited.iter().filter_map(|one| one.deadline).min();
                 self.out.sources = awaited.iter().flat_map(|one| one.sources.clone()).collect();
@@ -269,19 +284,16 @@ impl Turn<'_> {
                 self.row.suspended = true;
                 None
             }
-            Request::Session { .. } => {
-                Some(Answer::Refused("sessions are not available yet".to_owned()))
-            }
-            Request::Builtin { name, .. } => Some(Answer::Job(Outcome {
-                status: -1,
-                result: "".into(),
-                error: format!("{name} is not available yet").into(),
-            })),
-            Request::Command { .. } | Request::Script { .. } => {
-                let held_back = self.row.step_mode;
+            Request::Command { .. }
+            | Request::Script { .. }
+            | Request::Session { .. }
+            | Request::Builtin { .. } => {
+                // Of the built-in jobs only the restart of a machine is shown before.
+                let held_back = self.row.step_mode
+                    && !matches!(request, Request::Builtin { name, .. } if name != "reboot");
                 let place = if held_back { None } else { Place::take(self.inner, self.slot.id) };
                 match self.begin(txn, request, place) {
-                    Err(outcome) => Some(Answer::Job(*outcome)),
+                    Err(answer) => Some(*answer),
                     Ok(()) => None,
                 }
             }

@@ -203,7 +203,10 @@ pub trait Host {
     fn environment(&mut self, heap: &mut Heap) -> Value;
 
     /// A new in-memory channel for `channel()`.
-    fn new_queue(&mut self) -> Handle;
+    ///
+    /// # Errors
+    /// Too many; storage.
+    fn new_queue(&mut self) -> Result<Handle, Raise>;
 
     /// Parts from the parent process, if there is one.
     fn detach(&mut self);

@@ -423,9 +423,9 @@ impl Host for Sandbox {
         heap.dict(Dict::new())
     }
 
-    fn new_queue(&mut self) -> Handle {
+    fn new_queue(&mut self) -> Result<Handle, Raise> {
         self.queues.push(Queue::default());
-        Handle { kind: RefKind::Queue, id: self.queues.len() as u64 - 1 }
+        Ok(Handle { kind: RefKind::Queue, id: self.queues.len() as u64 - 1 })
     }
 
     fn detach(&mut self) {}

@@ -49,6 +49,9 @@ impl World<'_> {
         target: Handle,
         name: &str,
     ) -> Result<Value, Raise> {
+        if target.kind == RefKind::Queue {
+            return self.memory_attribute(heap, target, name);
+        }
         let Some(id) = target.object() else { return self.special(heap, target, name) };
         if let Some(value) = self.property(heap, id, name)? {
             return Ok(value);

@@ -7,8 +7,9 @@ use kompira_schema::message;
 use kompira_schema::value::{Ref, Value as Plain};
 
 use super::World;
+use super::memory::{Arrived, CLOSED};
 use crate::engine::row::{self, Row};
-use crate::engine::vm::request::{Awaited, Received, Source};
+use crate::engine::vm::request::{Answer, Awaited, Guard, Received, Source};
 use crate::store::Family;
 
 /// A message and its number, or why there will be none.
@@ -20,7 +21,7 @@ impl World<'_> {
         &mut self,
         awaited: &[Awaited],
         due: bool,
-    ) -> Result<Option<Received>, Fault> {
+    ) -> Result<Option<Answer>, Fault> {
         for (alternative, one) in awaited.iter().enumerate() {
             let received = |source: usize, status: i64, message: Plain, id: Option<u64>| Received {
                 alternative,
@@ -31,7 +32,7 @@ impl World<'_> {
                 error: String::new(),
             };
             if one.always {
-                return Ok(Some(received(0, 0, Plain::Null, None)));
+                return Ok(Some(Answer::Event(received(0, 0, Plain::Null, None))));
             }
             for (place, source) in one.sources.iter().enumerate() {
                 match *source {
@@ -39,24 +40,37 @@ impl World<'_> {
                         if self.has_ended(id)? {
                             let message = Plain::Object(Ref::Process(id));
                             let id = one.peek.then_some(id.0);
-                            return Ok(Some(received(place, 0, message, id)));
+                            return Ok(Some(Answer::Event(received(place, 0, message, id))));
                         }
                     }
                     Source::Reference(Ref::Object(channel)) => match self.receive(channel, one)? {
                         None => {}
                         Some(Ok((id, message))) => {
                             let id = one.peek.then_some(id);
-                            return Ok(Some(received(place, 0, message, id)));
+                            return Ok(Some(Answer::Event(received(place, 0, message, id))));
                         }
                         Some(Err(error)) => {
                             let lost = received(place, -1, Plain::Null, None);
-                            return Ok(Some(Received { error, ..lost }));
+                            return Ok(Some(Answer::Event(Received { error, ..lost })));
                         }
                     },
-                    Source::Reference(_) | Source::Queue(_) => {
+                    Source::Queue(queue) => match self.receive_memory(queue, one)? {
+                        Arrived::Nothing => {}
+                        Arrived::Message(id, message) => {
+                            let id = one.peek.then_some(id);
+                            return Ok(Some(Answer::Event(received(place, 0, message, id))));
+                        }
+                        Arrived::Ended => {
+                            let lost = received(place, -1, Plain::Null, None);
+                            let error = CLOSED.to_owned();
+                            return Ok(Some(Answer::Event(Received { error, ..lost })));
+                        }
+                        Arrived::Left => return Ok(Some(Answer::Refused(CLOSED.to_owned()))),
+                    },
+                    Source::Reference(_) => {
                         let lost = received(place, -1, Plain::Null, None);
                         let error = "this source of events is not available yet".to_owned();
-                        return Ok(Some(Received { error, ..lost }));
+                        return Ok(Some(Answer::Event(Received { error, ..lost })));
                     }
                 }
             }
@@ -69,13 +83,15 @@ impl World<'_> {
             .filter_map(|(alternative, one)| Some((one.deadline?, alternative)))
             .min()
             .filter(|(deadline, _)| due || *deadline <= now);
-        Ok(late.map(|(_, alternative)| Received {
-            alternative,
-            source: 0,
-            status: 1,
-            message: Plain::Null,
-            id: None,
-            error: String::new(),
+        Ok(late.map(|(_, alternative)| {
+            Answer::Event(Received {
+                alternative,
+                source: 0,
+                status: 1,
+                message: Plain::Null,
+                id: None,
+                error: String::new(),
+            })
         }))
     }
 
@@ -118,19 +134,29 @@ impl World<'_> {
             self.said.writes += 1;
             return Ok(Some(message));
         };
-        // `?` looks at the head alone; `??` scans, and drops what stands before the match.
-        let within = if guard.scan { QUEUE_MESSAGES_MAX } else { 1 };
-        let messages = self.txn.queue_messages(&self.who, channel, within)?;
-        let Some(place) = messages.iter().position(|(_, message)| guard.wanted.fits(message))
-        else {
-            return Ok(None);
-        };
-        let gone = if awaited.peek { place } else { place + 1 };
-        let numbers: Vec<u64> = messages.iter().take(gone).map(|(number, _)| *number).collect();
-        if !numbers.is_empty() {
-            self.txn.queue_delete(channel, &numbers)?;
+        let within = reach(guard);
+        let mut messages = self.txn.queue_messages(&self.who, channel, within)?;
+        let Some((place, gone)) = choose(awaited, &messages) else { return Ok(None) };
+        if !gone.is_empty() {
+            self.txn.queue_delete(channel, &gone)?;
             self.said.writes += 1;
         }
-        Ok(messages.into_iter().nth(place))
+        Ok(Some(messages.swap_remove(place)))
     }
+}
+
+/// How many messages a guard looks at: `?` at the head alone, `??` at all.
+pub(super) fn reach(guard: &Guard) -> usize {
+    if guard.scan { QUEUE_MESSAGES_MAX } else { 1 }
+}
+
+/// The place of the message that is wanted, and the numbers of those that go: `??` drops what stands
+/// before its match.
+pub(super) fn choose(awaited: &Awaited, messages: &[(u64, Plain)]) -> Option<(usize, Vec<u64>)> {
+    let place = match &awaited.guard {
+        None => (!messages.is_empty()).then_some(0),
+        Some(guard) => messages.iter().position(|(_, message)| guard.wanted.fits(message)),
+    }?;
+    let gone = if awaited.peek { place } else { place + 1 };
+    Some((place, messages.iter().take(gone).map(|(number, _)| *number).collect()))
 }

@@ -8,14 +8,19 @@ use kompira_schema::value::{Dict, Ref, Value as Plain};
 
 use super::World;
 use crate::engine::vm::builtin::{missing, too_many, twice, unexpected};
-use crate::engine::vm::{Given, Handle, Heap, Raise, Value};
+use crate::engine::vm::{Given, Handle, Heap, Raise, RefKind, Value};
 use crate::tree::{Draft, Patch};
 
 /// Arguments in the order of the parameters; `None` where one was left out.
-struct Bound(Vec<Option<Value>>);
+pub(super) struct Bound(Vec<Option<Value>>);
 
 impl Bound {
-    fn new(given: &Given, method: &str, names: &[&str], required: usize) -> Result<Self, Raise> {
+    pub(super) fn new(
+        given: &Given,
+        method: &str,
+        names: &[&str],
+        required: usize,
+    ) -> Result<Self, Raise> {
         if given.positional.len() > names.len() {
             return Err(too_many(method, names.len()));
         }
@@ -37,7 +42,12 @@ impl Bound {
         Ok(Self(values))
     }
 
-    fn get(&self, place: usize) -> Option<Value> {
+    /// The first argument as it was given, `null` too.
+    pub(super) fn first(&self) -> Value {
+        self.0.first().copied().flatten().unwrap_or(Value::Null)
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<Value> {
         self.0.get(place).copied().flatten().filter(|value| !value.is_null())
     }
 }
@@ -55,6 +65,9 @@ impl World<'_> {
         name: &str,
         given: &Given,
     ) -> Result<Value, Raise> {
+        if target.kind == RefKind::Queue {
+            return self.memory_method(heap, target.id, name, given);
+        }
         let Some(id) = target.object() else {
             return match (target.reference(), name) {
                 (Some(Ref::Process(id)), "delete") => {
@@ -240,7 +253,7 @@ fn text(heap: &Heap, value: Option<Value>, what: &str) -> Result<String, Raise> 
         .ok_or_else(|| Raise::new(format!("{what} is a String")))
 }
 
-fn index(value: Option<Value>) -> Result<i64, Raise> {
+pub(super) fn index(value: Option<Value>) -> Result<i64, Raise> {
     match value {
         None => Ok(0),
         Some(Value::Int(index)) => Ok(index),

@@ -59,7 +59,8 @@ impl Job<'_> {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Collected, String> {
         let request = self.request;
-        let limit = request.limits.output;
+        // What a session says is told as it comes, and kept by nobody.
+        let limit = if request.session { 0 } else { request.limits.output };
         let mut out = Pipe::new(out, Stream::Out, request.raw_stdout, self.charset, limit);
         let mut err = Pipe::new(err, Stream::Err, request.raw_stderr, self.charset, limit);
         let mut ending = None;
@@ -93,7 +94,10 @@ impl Job<'_> {
             }
             if ready.control {
                 match wire::read_json(&mut control) {
-                    Ok(Report::Started { pid: group }) => pid = Some(group),
+                    Ok(Report::Started { pid: group }) => {
+                        pid = Some(group);
+                        self.output.started();
+                    }
                     Ok(Report::Exited { status }) => {
                         pid = None;
                         ending = Some(Ending::Exited(status));
@@ -191,7 +195,7 @@ impl<R: Read + AsFd> Pipe<R> {
         let bytes = buffer.get(..count).unwrap_or_default();
         let room = self.limit.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        self.cut |= count > room;
+        self.cut |= count > room && self.limit > 0;
         if self.raw {
             output.bytes(self.stream, bytes);
         } else {

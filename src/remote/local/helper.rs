@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -56,7 +57,9 @@ pub(super) fn run() -> io::Result<()> {
     let start: Start = wire::read_json(&mut control)?;
     let input = wire::read_bytes(&mut control)?;
     let shared = Shared::default();
-    let watcher = watch(control.try_clone()?, Arc::clone(&shared))?;
+    let (typed, typing) = std::sync::mpsc::channel();
+    let watcher = watch(control.try_clone()?, Arc::clone(&shared), typed)?;
+    let input = if start.session { Input::Typed(typing) } else { Input::Whole(input) };
 
     match carry_out(&start, input, &null, &shared, &mut control) {
         Ok(status) => {
@@ -87,11 +90,19 @@ fn close_inherited() {
 }
 
 /// Starts the thread that ends the command when the server says so or is gone.
-fn watch(mut control: UnixStream, shared: Shared) -> io::Result<JoinHandle<()>> {
+fn watch(
+    mut control: UnixStream,
+    shared: Shared,
+    typed: Sender<Vec<u8>>,
+) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
         let mut byte = [0];
-        // Any answer, also an error or the end of the stream, means: end it.
-        let _ = control.read(&mut byte);
+        // But for input, any answer, also an error or the end of the stream, means: end it.
+        while control.read_exact(&mut byte).is_ok() && byte == [wire::TYPED] {
+            let Ok(bytes) = wire::read_bytes(&mut control) else { break };
+            // A shell that has ended reads no more.
+            let _ = typed.send(bytes);
+        }
         let running = {
             let mut watched = lock(&shared);
             watched.ending = true;
@@ -105,15 +116,19 @@ fn watch(mut control: UnixStream, shared: Shared) -> io::Result<JoinHandle<()>> 
 
 fn carry_out(
     start: &Start,
-    input: Vec<u8>,
+    input: Input,
     null: &File,
     shared: &Shared,
     control: &mut UnixStream,
 ) -> Result<i32, String> {
     deaf(false);
     let mut prepared = prepare::prepare(start)?;
-    let terminal = if start.use_pty { Some(Terminal::open()?) } else { None };
-    prepared.connect(terminal.as_ref().map(|terminal| &terminal.slave), start.has_input)?;
+    let terminal = match start.use_pty {
+        true => Some(Terminal::open(start.session)?),
+        false => None,
+    };
+    let has_input = start.has_input || start.session;
+    prepared.connect(terminal.as_ref().map(|terminal| &terminal.slave), has_input)?;
 
     let mut child = {
         let mut watched = lock(shared);
@@ -134,7 +149,7 @@ fn carry_out(
             let _ = nix::unistd::dup2_stdout(null);
             let _ = nix::unistd::dup2_stderr(null);
             if let Some(mut stdin) = child.stdin.take() {
-                feed(move || stdin.write_all(&input))?;
+                feed(move || input.write(&mut stdin))?;
             }
             None
         }
@@ -146,6 +161,26 @@ fn carry_out(
         copier.drain();
     }
     status
+}
+
+/// What a command reads.
+enum Input {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// What is typed, as it comes.
+    Typed(Receiver<Vec<u8>>),
+}
+
+impl Input {
+    fn write(self, to: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Whole(bytes) => to.write_all(&bytes),
+            Self::Typed(typed) => typed.iter().try_for_each(|bytes| {
+                to.write_all(&bytes)?;
+                to.flush()
+            }),
+        }
+    }
 }
 
 /// Feeds input beside the command; one that reads no input is no failure.
@@ -189,15 +224,18 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn open() -> Result<Self, String> {
+    fn open(session: bool) -> Result<Self, String> {
         use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
         let told = |error: &dyn std::fmt::Display| format!("cannot allocate a terminal: {error}");
         let pair = nix::pty::openpty(None, None).map_err(|error| told(&error))?;
-        // Results are to be the same with and without a terminal: no echo of the input, no CR.
-        let mut settings = tcgetattr(&pair.slave).map_err(|error| told(&error))?;
-        settings.local_flags.remove(LocalFlags::ECHO);
-        settings.output_flags.remove(OutputFlags::ONLCR);
-        tcsetattr(&pair.slave, SetArg::TCSANOW, &settings).map_err(|error| told(&error))?;
+        // Results are to be the same with and without a terminal: no echo of the input, no CR. A
+        // session is to be as people see it.
+        if !session {
+            let mut settings = tcgetattr(&pair.slave).map_err(|error| told(&error))?;
+            settings.local_flags.remove(LocalFlags::ECHO);
+            settings.output_flags.remove(OutputFlags::ONLCR);
+            tcsetattr(&pair.slave, SetArg::TCSANOW, &settings).map_err(|error| told(&error))?;
+        }
         let path = nix::unistd::ttyname(&pair.slave).map_err(|error| told(&error))?;
         // Opened anew by the leader of a session, it becomes the session's terminal.
         let slave =
@@ -206,24 +244,29 @@ impl Terminal {
     }
 
     /// Copies between the terminal and the server's pipe.
-    fn attach(self, input: Vec<u8>) -> Result<Copier, String> {
+    fn attach(self, input: Input) -> Result<Copier, String> {
         let told = |error: io::Error| format!("cannot use the terminal: {error}");
         let mut writer = self.master.try_clone().map_err(told)?;
         feed(move || {
-            writer.write_all(&input)?;
-            // End of file, as typed.
-            writer.write_all(if input.last().is_none_or(|&b| b == b'\n') {
-                b"\x04"
-            } else {
-                b"\x04\x04"
-            })
+            let ends_line = match &input {
+                Input::Typed(_) => None,
+                Input::Whole(bytes) => Some(bytes.last().is_none_or(|&b| b == b'\n')),
+            };
+            input.write(&mut writer)?;
+            // End of file, as typed; a session has none.
+            match ends_line {
+                Some(true) => writer.write_all(b"\x04"),
+                Some(false) => writer.write_all(b"\x04\x04"),
+                None => Ok(()),
+            }
         })?;
-        let mut master = self.master;
+        // Not through the standard library's buffer: a prompt has no line end.
+        let out = io::stdout().as_fd().try_clone_to_owned().map_err(told)?;
+        let (mut master, mut out) = (self.master, File::from(out));
         let (ended, end) = std::sync::mpsc::channel();
         std::thread::Builder::new()
             .spawn(move || {
-                let _ = io::copy(&mut master, &mut io::stdout());
-                let _ = io::stdout().flush();
+                let _ = io::copy(&mut master, &mut out);
                 let _ = ended.send(());
             })
             .map_err(told)?;

@@ -1,7 +1,7 @@
 //! What server and helper tell each other over their socket.
 //!
-//! Server to helper: one [`Start`] frame, one frame of standard input, then nothing; a further byte
-//! means "end it", the end of the stream means that the server is gone. Helper to server:
+//! Server to helper: one [`Start`] frame, one frame of standard input, then nothing; for a session
+//! [`TYPED`] and a frame of input, again and again. A further byte means "end it", the end of the stream means that the server is gone. Helper to server:
 //! [`Report`] frames. A frame is a big-endian `u32` length and that many bytes.
 
 use std::io::{self, Read, Write};
@@ -33,6 +33,9 @@ pub(super) struct Start {
     pub(super) shell: String,
     pub(super) use_shell: bool,
     pub(super) use_pty: bool,
+    /// Input comes until the end is asked for.
+    #[serde(default)]
+    pub(super) session: bool,
     pub(super) has_input: bool,
     pub(super) sudo: bool,
     pub(super) password: Option<String>,
@@ -65,6 +68,9 @@ pub(super) enum Report {
     /// It ended: exit status, or 128 + N for signal N.
     Exited { status: i32 },
 }
+
+/// The byte before a frame of bytes that are typed into a session.
+pub(super) const TYPED: u8 = b'I';
 
 /// The byte that asks the helper to end the command.
 pub(super) const END: u8 = b'K';

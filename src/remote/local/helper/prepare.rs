@@ -160,7 +160,8 @@ fn through_sudo(start: &Start, arguments: Vec<String>) -> Result<Vec<String>, St
 fn environment(command: &mut Command, start: &Start, account: Option<&User>) {
     command.env_clear();
     command.env("PATH", PATH);
-    command.env("TERM", if start.use_pty { "vt100" } else { "dumb" });
+    // What a session says is read line by line: nothing may move a cursor.
+    command.env("TERM", if start.use_pty && !start.session { "vt100" } else { "dumb" });
     if let Some(account) = account {
         command.env("HOME", &account.dir);
         command.env("USER", &account.name);

@@ -1,0 +1,266 @@
+//! `mailto` (rule: `language/mailto`).
+
+use kompira_schema::limits::STRING_MAX;
+use kompira_schema::tree::Caller;
+use kompira_schema::value::{Dict, FileValue, Ref, Value};
+
+use super::arguments::{Args, pairs, text};
+use super::{Around, Job, Refusal, Run, done, failed};
+use crate::engine::inner::myself;
+use crate::engine::settings;
+use crate::engine::vm::request::Outcome;
+use crate::remote::mail::{self, Mail, Server};
+use crate::tree::{Object, View};
+
+/// Most bytes of the attachments of one mail: as long as a String may be.
+const FILES_BYTES_MAX: usize = STRING_MAX;
+
+/// Who sends when nobody is named and no setting says it.
+const NOBODY: &str = "webmaster@localhost";
+
+pub(super) fn prepare(view: &View, who: &Caller, args: &Args<'_>) -> Result<Job, Refusal> {
+    let (mail, files) = read(view, who, args).map_err(Refusal::Failed)?;
+    let named = [&mail.to, &mail.cc, &mail.bcc, &mail.reply_to];
+    for address in named.into_iter().flatten().chain([&mail.from]) {
+        // Only `try` catches this: an address is the author's, not the server's.
+        mail::check(address).map_err(Refusal::Error)?;
+    }
+    let as_string = args.flag("as_string").map_err(Refusal::Failed)?;
+    let server = match as_string {
+        true => None,
+        false => Some(server(view, who, args).map_err(Refusal::Failed)?),
+    };
+    let shown = format!("mailto {}", mail.to.join(", "));
+    let work = move |around: &Around| carry_out(around, mail, files, server.as_ref());
+    Ok(Job { shown, run: Run::Thread(Box::new(work)) })
+}
+
+fn read(view: &View, who: &Caller, args: &Args<'_>) -> Result<(Mail, Vec<FileValue>), String> {
+    let from = match args.text("from")?.filter(|from| !from.is_empty()) {
+        Some(from) => from,
+        None => sender(view, who),
+    };
+    let mut mail = Mail {
+        from,
+        to: args.texts("to")?,
+        cc: args.texts("cc")?,
+        bcc: args.texts("bcc")?,
+        reply_to: args.texts("reply_to")?,
+        subject: args.get("subject").map(text).unwrap_or_default(),
+        text: args.get("body").map(text),
+        html: args.get("html_content").map(text),
+        inline: args.flag("inline_content")?,
+        placeholder: args.text("placeholder")?.unwrap_or_else(|| "%".to_owned()),
+        headers: args.dict("headers")?.map(pairs).unwrap_or_default(),
+        charset: args.text("charset")?.unwrap_or_else(|| "UTF-8".to_owned()),
+        ..Mail::default()
+    };
+    let all = args.flag("reply_to_all")?;
+    match args.get("parents") {
+        None => {}
+        Some(Value::Dict(parent)) => answer(&mut mail, parent, all),
+        Some(Value::Array(parents)) => {
+            for parent in parents {
+                let Value::Dict(parent) = parent else { return Err(args.wrong("parents", parent)) };
+                answer(&mut mail, parent, all);
+            }
+        }
+        Some(other) => return Err(args.wrong("parents", other)),
+    }
+    if mail.text.is_none() && mail.html.is_none() {
+        return Err("mailto(): a mail needs body or html_content".to_owned());
+    }
+    if mail.to.is_empty() && mail.cc.is_empty() && mail.bcc.is_empty() {
+        return Err("mailto(): nobody to send to".to_owned());
+    }
+    let files = match args.get("attach_files") {
+        None => Vec::new(),
+        Some(Value::File(file)) => vec![file.clone()],
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| match item {
+                Value::File(file) => Ok(file.clone()),
+                other => Err(args.wrong("attach_files", other)),
+            })
+            .collect::<Result<_, _>>()?,
+        Some(other) => return Err(args.wrong("attach_files", other)),
+    };
+    Ok((mail, files))
+}
+
+/// The user's address, else the administrator's, else nobody's.
+fn sender(view: &View, who: &Caller) -> String {
+    let own = view.user(who.user).map(|user| user.email.to_string());
+    let set = || match settings::value(view, "adminEmail") {
+        Some(Value::Str(address)) => Some(address),
+        _ => None,
+    };
+    own.filter(|address| !address.is_empty())
+        .or_else(|| set().filter(|address| !address.is_empty()))
+        .unwrap_or_else(|| NOBODY.to_owned())
+}
+
+fn header<'a>(mail: &'a Dict, name: &str) -> Option<&'a str> {
+    mail.iter().find_map(|(key, value)| match value {
+        Value::Str(text) if key.eq_ignore_ascii_case(name) && !text.is_empty() => {
+            Some(text.as_str())
+        }
+        _ => None,
+    })
+}
+
+/// Makes the mail an answer to a mail that was read.
+fn answer(mail: &mut Mail, parent: &Dict, all: bool) {
+    let older = header(parent, "References").into_iter().flat_map(str::split_whitespace);
+    let own = header(parent, "Message-ID");
+    for id in older.chain(own) {
+        if !mail.answers.iter().any(|held| held == id) {
+            mail.answers.push(id.to_owned());
+        }
+    }
+    let add = |to: &mut Vec<String>, name: &str| {
+        for address in addresses(header(parent, name).unwrap_or_default()) {
+            if !to.contains(&address) {
+                to.push(address);
+            }
+        }
+    };
+    let back = if header(parent, "Reply-To").is_some() { "Reply-To" } else { "From" };
+    add(&mut mail.to, back);
+    if all {
+        add(&mut mail.to, "To");
+        add(&mut mail.cc, "Cc");
+    }
+}
+
+/// The addresses of a header; commas inside quotes part nothing.
+fn addresses(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut current = String::new();
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => {
+                found.push(std::mem::take(&mut current));
+                continue;
+            }
+            _ => {}
+        }
+        current.push(c);
+    }
+    found.push(current);
+    found.into_iter().map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()
+}
+
+/// The server that is named, or set, or on this machine.
+fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> {
+    let local = Server {
+        host: "localhost".to_owned(),
+        port: None,
+        user: None,
+        password: None,
+        timeout: Some(std::time::Duration::from_secs(60)),
+        tls: false,
+        ssl: false,
+        oauth2: false,
+    };
+    let (named, as_whom) = match args.given("smtp_server") {
+        Some(Value::Null) => return Ok(local),
+        None => (settings::value(view, "smtpServer"), myself()),
+        Some(named) => (Some(named.clone()), who.clone()),
+    };
+    let id = match named {
+        None | Some(Value::Null) => return Ok(local),
+        Some(Value::Str(path)) if path.is_empty() => return Ok(local),
+        Some(Value::Object(Ref::Object(id))) => id,
+        Some(Value::Str(path)) => kompira_schema::path::ObjectPath::parse(&path)
+            .and_then(|at| view.find_path(&at))
+            .ok()
+            .flatten()
+            .ok_or_else(|| format!("no mail server: {path}"))?,
+        Some(other) => return Err(args.wrong("smtp_server", &other)),
+    };
+    let object = view
+        .get(&as_whom, id)
+        .map_err(|fault| format!("the mail server cannot be read: {}", fault.kind().name()))?;
+    if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
+        return Err(format!("{} is no SmtpServer", object.stub.path));
+    }
+    of_object(view, &object, local)
+}
+
+fn of_object(view: &View, object: &Object, mut server: Server) -> Result<Server, String> {
+    let field = |name: &str| view.field(object, name).map(std::borrow::Cow::into_owned);
+    let text = |name: &str| match field(name) {
+        Some(Value::Str(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    let on = |name: &str| matches!(field(name), Some(Value::Bool(true)));
+    let secret = |name: &str| {
+        view.password(&myself(), object.id(), name, None)
+            .map(|text| Some(text.as_str().to_owned()).filter(|text| !text.is_empty()))
+            .map_err(|fault| format!("{name} of the mail server: {}", fault.kind().name()))
+    };
+    if let Some(host) = text("hostname") {
+        server.host = host;
+    }
+    server.port = match field("port") {
+        Some(Value::Int(port)) => u16::try_from(port).ok().filter(|&port| port > 0),
+        _ => None,
+    };
+    server.user = text("username");
+    server.tls = on("use_tls");
+    server.ssl = on("use_ssl");
+    server.oauth2 = on("use_oauth2");
+    let word = if server.oauth2 { "access_token" } else { "password" };
+    server.password = secret(word)?.map(Into::into);
+    if server.oauth2 && server.password.is_none() {
+        return Err("the mail server has no access token".to_owned());
+    }
+    server.timeout = match field("timeout") {
+        Some(Value::Int(seconds)) if seconds > 0 => {
+            Some(std::time::Duration::from_secs(seconds.unsigned_abs()))
+        }
+        _ => None,
+    };
+    Ok(server)
+}
+
+fn carry_out(
+    around: &Around,
+    mut mail: Mail,
+    files: Vec<FileValue>,
+    server: Option<&Server>,
+) -> Outcome {
+    let work = || -> Result<String, String> {
+        let mut left = FILES_BYTES_MAX;
+        for file in files {
+            let data = super::files::content(around, &file, left)?;
+            left -= data.len();
+            mail.files.push((file.name, data));
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+        mail.token = format!("{:032x}", u128::from_be_bytes(random));
+        let zone = around.inner.tree.view().zone();
+        mail.date = around
+            .inner
+            .now()
+            .to_zoned(zone)
+            .strftime("%a, %d %b %Y %H:%M:%S %z")
+            .to_string();
+        let (envelope, bytes) = mail::compose(&mail)?;
+        match server {
+            None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Some(server) => {
+                around.wait(mail::send(server, &envelope, &bytes))?;
+                Ok(String::new())
+            }
+        }
+    };
+    match work() {
+        Ok(text) => done(text),
+        Err(message) => failed(message),
+    }
+}
