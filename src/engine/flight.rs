@@ -36,13 +36,7 @@ pub(super) enum Work {
 }
 
 /// Starts what a commit began, as soon as that is durable.
-pub(super) fn begin(
-    inner: &Arc<Inner>,
-    slot: &Arc<Slot>,
-    sequence: u64,
-    work: Work,
-    place: Place,
-) {
+pub(super) fn begin(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: Work, place: Place) {
     fail_point!("engine.command.before_sync");
     if inner.queue.is_empty() {
         // Nobody else could share the sync.
@@ -117,13 +111,7 @@ fn job(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: jobs::Work, pl
     }
 }
 
-fn command(
-    inner: &Arc<Inner>,
-    slot: &Arc<Slot>,
-    sequence: u64,
-    request: Request,
-    place: Place,
-) {
+fn command(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request, place: Place) {
     let show = Show::read(&inner.tree.view());
     let output = Shown {
         inner: Arc::clone(inner),

@@ -77,10 +77,7 @@ impl Cancel {
 
 impl Around {
     /// Runs what waits for the network, until it is cancelled.
-    fn wait<T>(
-        &self,
-        work: impl Future<Output = Result<T, String>>,
-    ) -> Result<T, String> {
+    fn wait<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

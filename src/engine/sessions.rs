@@ -220,9 +220,10 @@ impl Reader {
             self.put(vec![rest]);
         }
         let queue = self.queue;
-        let ended = self.inner.tree.write(&myself(), Durability::Lazy, |txn| {
-            channels::end(txn, queue, Channelled::Ended)
-        });
+        let ended = self
+            .inner
+            .tree
+            .write(&myself(), Durability::Lazy, |txn| channels::end(txn, queue, Channelled::Ended));
         self.told(ended.map(drop));
         self.inner.sessions.close(self.queue);
         self.wake();

@@ -44,7 +44,9 @@ pub fn copy(
         if source.is_dir() {
             return Err(told(&"it is a directory"));
         }
-        if fs::canonicalize(&source).ok().is_some_and(|real| fs::canonicalize(&to).ok() == Some(real))
+        if fs::canonicalize(&source)
+            .ok()
+            .is_some_and(|real| fs::canonicalize(&to).ok() == Some(real))
         {
             return Err(told(&"both are the same file"));
         }

@@ -158,7 +158,9 @@ fn content(mail: &Mail) -> Result<Content, String> {
         (Some(text), None) => Content::One(part(text, "plain")?),
         (None, Some(html)) => Content::One(part(html, "html")?),
         (Some(text), Some(html)) => Content::Many(
-            MultiPart::alternative().singlepart(part(text, "plain")?).singlepart(part(html, "html")?),
+            MultiPart::alternative()
+                .singlepart(part(text, "plain")?)
+                .singlepart(part(html, "html")?),
         ),
     };
     if mail.files.is_empty() {

@@ -100,9 +100,9 @@ pub async fn fetch(request: &Request) -> Result<Response, String> {
     let work = follow(&client, request);
     match request.timeout {
         None => work.await,
-        Some(limit) => tokio::time::timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(format!("time limit of {} seconds exceeded", limit.as_secs_f64()))),
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(format!("time limit of {} seconds exceeded", limit.as_secs_f64()))
+        }),
     }
 }
 
@@ -276,9 +276,7 @@ fn decode(asked: Option<&str>, kind: &str, content: &[u8]) -> Result<(String, St
     let said = kind.split(';').skip(1).find_map(|part| part.trim().strip_prefix("charset="));
     let said = said.map(|name| name.trim_matches('"'));
     let charset = match asked {
-        Some(name) => {
-            Charset::find(name).ok_or_else(|| format!("unknown encoding: {name}"))?
-        }
+        Some(name) => Charset::find(name).ok_or_else(|| format!("unknown encoding: {name}"))?,
         None => said.and_then(Charset::find).unwrap_or(Charset::UTF_8),
     };
     let text = charset.decode(content).unwrap_or_else(|| charset.stream().feed(content, true));

@@ -110,7 +110,11 @@ fn play(client: &Client, number: usize, case: &Case) -> Result<(), String> {
     let errors = &found["fields"]["errors"];
     if !wanted.is_empty() {
         let said: Vec<String> = diagnostics(&case.program);
-        return if said == wanted { Ok(()) } else { Err(format!("found {said:?}: {errors} {made}")) };
+        return if said == wanted {
+            Ok(())
+        } else {
+            Err(format!("found {said:?}: {errors} {made}"))
+        };
     }
     let reply = client.post(&format!("{dir}/main.execute"), &json!({"parameters": {}}));
     if reply.status != 200 {
@@ -169,12 +173,11 @@ fn every_case_of_every_rule_holds_on_a_server() {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = all.get(number) else { return };
-                    let played =
-                        std::panic::catch_unwind(|| play(&client, number, case)).unwrap_or_else(
-                            |_| Err("the server answered as it should not".to_owned()),
-                        );
+                    let played = std::panic::catch_unwind(|| play(&client, number, case))
+                        .unwrap_or_else(|_| Err("the server answered as it should not".to_owned()));
                     if let Err(why) = played {
-                        let told = format!("{} / {}\n{}\n{why}\n", case.file, case.title, case.program);
+                        let told =
+                            format!("{} / {}\n{}\n{why}\n", case.file, case.title, case.program);
                         failures.lock().unwrap().push(told);
                     }
                 }
@@ -183,7 +186,13 @@ fn every_case_of_every_rule_holds_on_a_server() {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), all.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} fail:\n{}",
+        failures.len(),
+        all.len(),
+        failures.join("\n")
+    );
 }
 
 /// Each decision of the language's specification is exercised by a case that names it.
@@ -209,4 +218,3 @@ fn every_decision_has_a_case() {
 
 /// Decisions that need more than a program: they are tested in `outside.rs` and in the engine.
 const ELSEWHERE: &[&str] = &["C-54", "C-71", "C-75", "C-76", "C-78", "C-79"];
-

@@ -134,12 +134,22 @@ fn urlopen_asks_a_web_server() {
     );
     assert_eq!(said, "0 404 no\n");
     let form = asked.recv().unwrap();
-    assert_eq!((form.line.as_str(), form.body.as_str()), ("POST /form HTTP/1.1", "a=1&b=x&b=%C3%BC%26"));
+    assert_eq!(
+        (form.line.as_str(), form.body.as_str()),
+        ("POST /form HTTP/1.1", "a=1&b=x&b=%C3%BC%26")
+    );
     let sent = asked.recv().unwrap();
-    assert_eq!((sent.line.as_str(), sent.body.as_str()), ("PUT /json HTTP/1.1", "{\"a\":[1,null]}"));
+    assert_eq!(
+        (sent.line.as_str(), sent.body.as_str()),
+        ("PUT /json HTTP/1.1", "{\"a\":[1,null]}")
+    );
     assert!(has(&sent, "content-type: application/json"));
     let file = asked.recv().unwrap();
-    assert!(file.body.contains("name=\"k\"") && file.body.contains("filename=\"n.txt\""), "{}", file.body);
+    assert!(
+        file.body.contains("name=\"k\"") && file.body.contains("filename=\"n.txt\""),
+        "{}",
+        file.body
+    );
     asked.recv().unwrap();
 
     let said = console(
@@ -262,8 +272,7 @@ fn mailto_hands_mail_to_a_server() {
          [m = mail_parse($RESULT)] -> print(m['Is-Multipart']) ->\n\
          mailto('a@b.c', 'me@example.com', 'S') => print($STATUS, $ERROR) ->\n\
          mailto('refused@b.c', 'me@example.com', 'S', 'B', smtp_server=./smtp) => print($STATUS) ->\n\
-         { try | mailto('no address', subject='S', body='B') } => print($ERROR)"
-
+         { try | mailto('no address', subject='S', body='B') } => print($ERROR)",
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "<1@x> <0@x> <1@x> Ann <ann@example.com> 監視");
@@ -326,10 +335,7 @@ fn channels_in_memory_join_a_process_and_its_children() {
          { for i in 3 | [c.send: i] } -> [c.clear_messages] -> print(c.message_count) ->\n\
          <[c, channel()]: timeout=0> => print($STATUS)",
     );
-    assert_eq!(
-        said,
-        "2\n1\n1\ntwo\ntwo\nfrom a child 0\nno such message: 0\n0\n1\n"
-    );
+    assert_eq!(said, "2\n1\n1\ntwo\ntwo\nfrom a child 0\nno such message: 0\n0\n1\n");
 }
 
 // rule: language/sessions

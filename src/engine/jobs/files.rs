@@ -202,9 +202,7 @@ impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Failed(message) | Refusal::Error(message) => failed(message),
-            Refusal::Lost(message) => {
-                Self { status: -1, result: "".into(), error: message.into() }
-            }
+            Refusal::Lost(message) => Self { status: -1, result: "".into(), error: message.into() },
         }
     }
 }

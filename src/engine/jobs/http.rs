@@ -26,9 +26,13 @@ enum Source {
     Blob(kompira_schema::value::FileValue),
 }
 
+/// Field, file name and content.
 type Files = Vec<(String, String, Source)>;
 
-fn read(args: &Args<'_>) -> Result<(Request, Vec<(String, String)>, Files), String> {
+/// Form fields that go with files.
+type Fields = Vec<(String, String)>;
+
+fn read(args: &Args<'_>) -> Result<(Request, Fields, Files), String> {
     let url = args.text("url")?.ok_or("urlopen(): 'url' cannot be null")?;
     let as_json = match args.text("encode")? {
         None => false,
@@ -43,7 +47,8 @@ fn read(args: &Args<'_>) -> Result<(Request, Vec<(String, String)>, Files), Stri
     let body = match args.get("data") {
         None => Body::Empty,
         Some(Value::Str(text)) => {
-            let kind = if as_json { "application/json" } else { "application/x-www-form-urlencoded" };
+            let kind =
+                if as_json { "application/json" } else { "application/x-www-form-urlencoded" };
             Body::Bytes(text.clone().into_bytes(), Some(kind.to_owned()))
         }
         Some(Value::Bytes(bytes)) => {
@@ -181,7 +186,8 @@ fn load(around: &Around, files: Files) -> Result<Vec<Part>, String> {
         let data = match source {
             Source::Data(data) => data,
             Source::Path(path) => {
-                let size = std::fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.len();
+                let size =
+                    std::fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.len();
                 if size > left as u64 {
                     return Err(too_large());
                 }

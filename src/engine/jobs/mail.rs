@@ -244,12 +244,8 @@ fn carry_out(
         getrandom::fill(&mut random).map_err(|error| error.to_string())?;
         mail.token = format!("{:032x}", u128::from_be_bytes(random));
         let zone = around.inner.tree.view().zone();
-        mail.date = around
-            .inner
-            .now()
-            .to_zoned(zone)
-            .strftime("%a, %d %b %Y %H:%M:%S %z")
-            .to_string();
+        mail.date =
+            around.inner.now().to_zoned(zone).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
         let (envelope, bytes) = mail::compose(&mail)?;
         match server {
             None => Ok(String::from_utf8_lossy(&bytes).into_owned()),

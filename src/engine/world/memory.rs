@@ -161,9 +161,7 @@ impl World<'_> {
                     }
                     Channelled::Session => {
                         let text = match message {
-                            Value::Bytes(_) => {
-                                heap.as_bytes(message).unwrap_or_default().to_vec()
-                            }
+                            Value::Bytes(_) => heap.as_bytes(message).unwrap_or_default().to_vec(),
                             _ => heap.text(self, message)?.into_bytes(),
                         };
                         // Typed when this step is committed: a step that is run again types once.

@@ -1,12 +1,12 @@
 //! Special objects: processes, users, groups (rule: `operations/process-properties`).
 
 use kompira_schema::error::Kind;
-use kompira_schema::id::{GroupId, ProcessId, UserId};
+use kompira_schema::id::{GroupId, IncidentId, ProcessId, ScheduleId, TaskId, UserId};
 use kompira_schema::value::{Ref, Value as Plain};
 
 use super::World;
 use crate::engine::console;
-use crate::engine::process::{Modes, Monitoring};
+use crate::engine::process::{Modes, Monitoring, Status};
 use crate::engine::row::{self, Row};
 use crate::engine::slot::Order;
 use crate::engine::vm::heap::{Function, Receiver};
@@ -14,24 +14,35 @@ use crate::engine::vm::{Handle, Heap, Raise, Value};
 use crate::store::Family;
 
 impl World<'_> {
-    /// `/process/id_7` and its like; `None`: no such place, `Some(None)`: nobody there.
+    /// `/process/id_7` and its like, users and groups by name too (`/config/user/root`); `None`:
+    /// no such place, `Some(None)`: nobody there.
     pub(super) fn find_special(&self, path: &str) -> Option<Option<Handle>> {
-        let (root, number) = path.rsplit_once("/id_")?;
-        let number: u64 = number.parse().ok()?;
-        match root {
-            "/process" => {
+        let (root, name) = path.rsplit_once('/')?;
+        let number: Option<u64> = name.strip_prefix("id_").and_then(|number| number.parse().ok());
+        let found = match (root, number) {
+            ("/process", Some(number)) => {
                 let key = row::process_key(ProcessId(number));
                 let there = self.txn.raw_get(Family::Process, &key).ok().flatten().is_some();
-                Some(there.then(|| Ref::Process(ProcessId(number)).into()))
+                there.then_some(Ref::Process(ProcessId(number)))
             }
-            "/config/user" => {
-                Some(self.txn.user(UserId(number)).map(|user| Ref::User(user.id).into()))
+            ("/scheduler", Some(number)) => self.seen(Ref::Schedule(ScheduleId(number))),
+            ("/incident", Some(number)) => self.seen(Ref::Incident(IncidentId(number))),
+            ("/task", Some(number)) => self.seen(Ref::Task(TaskId(number))),
+            ("/config/user", Some(number)) => self.seen(Ref::User(UserId(number))),
+            ("/config/group", Some(number)) => self.seen(Ref::Group(GroupId(number))),
+            ("/config/user", None) if !name.is_empty() => {
+                self.txn.user_by_name(name).map(|user| Ref::User(user.id))
             }
-            "/config/group" => {
-                Some(self.txn.group(GroupId(number)).map(|group| Ref::Group(group.id).into()))
+            ("/config/group", None) if !name.is_empty() => {
+                self.txn.group_by_name(name).map(|group| Ref::Group(group.id))
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(found.map(Handle::from))
+    }
+
+    fn seen(&self, target: Ref) -> Option<Ref> {
+        self.txn.sees_special(&self.who, target).unwrap_or(false).then_some(target)
     }
 
     /// The entries of a virtual container.
@@ -160,6 +171,8 @@ impl World<'_> {
             "job" => Value::from(info.job),
             "current_job" => object(info.current_job),
             "user" => Ref::User(info.user).into(),
+            // It is being asked by itself, so it runs; its record is that of the last turn.
+            "status" if id == self.slot.id => heap.str(Status::Running.word()),
             "status" => heap.str(info.status.word()),
             "suspended" => Value::Bool(info.suspended),
             "started_time" => at(heap, info.started),
