@@ -6,6 +6,7 @@
 mod compiler;
 mod first;
 mod guard;
+mod leftover;
 mod mount;
 mod notice;
 mod open;

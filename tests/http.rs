@@ -1,5 +1,6 @@
 //! The REST face of a real server.
 
+mod backup;
 mod channels;
 mod commands;
 mod limits;

@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub, unused_imports)] // each theme uses a part
 
 pub mod client;
+pub mod disk;
 pub mod server;
 
 pub use client::{Client, Reply};
+pub use disk::Disk;
 pub use server::{Options, Server, kompira};

@@ -8,7 +8,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
 use super::compiler::Jobflows;
-use super::{Mode, Start};
+use super::{Mode, Start, leftover};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
 use crate::engine::{Engine, Limits};
@@ -66,6 +66,7 @@ fn is_dead(fault: &Fault) -> bool {
 pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault> {
     let options = store::Options { command: start.program.clone(), ..store::Options::default() };
     let store = open_store(&start.data, &options)?;
+    leftover::remove(&start.data, &start.socket);
     let keys = Arc::new(keys(&start.data, &store)?);
     std::fs::create_dir_all(&start.log).map_err(|error| {
         let told = message!("app.no_directory", path = start.log.display());

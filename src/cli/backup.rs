@@ -58,7 +58,7 @@ impl Backup {
     }
 }
 
-/// Writes beside, syncs, then gives the name.
+/// Writes beside, syncs, gives the name, and syncs that.
 async fn receive(client: &Client, file: &Path, quiet: bool) -> Result<u64, Trouble> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let at = |error: std::io::Error| Trouble::failed(format!("{}: {error}", file.display()));
@@ -82,7 +82,10 @@ async fn receive(client: &Client, file: &Path, quiet: bool) -> Result<u64, Troub
             return Err(Trouble::new(Exit::Unreachable, "the server broke off"));
         }
         out.sync_all().map_err(at)?;
-        std::fs::rename(&part, file).map_err(at)
+        std::fs::rename(&part, file).map_err(at)?;
+        let beside = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = std::fs::File::open(beside.unwrap_or(Path::new("."))).map_err(at)?;
+        dir.sync_all().map_err(at)
     };
     let done = written.await;
     bar.finish_and_clear();
