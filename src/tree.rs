@@ -26,7 +26,7 @@ pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
 pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
-pub use query::{Depth, Found, Page, Query};
+pub use query::{Depth, Explain, Found, Page, Paged, Query};
 pub use special::{
     Family as SpecialFamily, IncidentDraft, IncidentPatch, ScheduleDraft, SchedulePatch,
     SpecialQuery, TaskDraft,

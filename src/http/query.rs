@@ -13,7 +13,8 @@ pub const PAGE_SIZE: usize = 25;
 /// Most entries of a page; larger wishes are cut to it.
 pub const PAGE_SIZE_MAX: usize = 1000;
 /// Parameters that are no filters.
-const OWN: [&str; 6] = ["format", "token", "page", "page_size", "attrs", "order_by"];
+const OWN: [&str; 8] =
+    ["format", "token", "page", "page_size", "attrs", "order_by", "after", "explain"];
 
 /// A query string, decoded once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,6 +115,12 @@ impl Query {
     /// The query with another page, for `next` and `previous`.
     #[must_use]
     pub fn with_page(&self, page: usize) -> String {
+        self.with("page", &page.to_string())
+    }
+
+    /// The query with another value of one parameter.
+    #[must_use]
+    pub fn with(&self, key: &str, wanted: &str) -> String {
         use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
         const KEEP: &AsciiSet = &NON_ALPHANUMERIC
             .remove(b'-')
@@ -135,15 +142,15 @@ impl Query {
         let mut placed = false;
         for (name, value) in &self.pairs {
             match name.as_str() {
-                "page" if placed => {}
-                "page" => {
-                    push("page", &page.to_string());
+                name if name == key && placed => {}
+                name if name == key => {
+                    push(key, wanted);
                     placed = true;
                 }
                 // Credentials do not belong in bodies and logs.
                 "token" => {}
                 "page_size" if !placed => {
-                    push("page", &page.to_string());
+                    push(key, wanted);
                     placed = true;
                     push(name, value);
                 }
@@ -151,7 +158,7 @@ impl Query {
             }
         }
         if !placed {
-            push("page", &page.to_string());
+            push(key, wanted);
         }
         out
     }

@@ -6,6 +6,7 @@ mod evolve;
 mod finding;
 mod forms;
 mod model;
+mod paging;
 mod people;
 mod rules;
 mod special;

@@ -144,13 +144,29 @@ impl View {
         &self,
         dir: ObjectId,
         after: Option<&str>,
+        visit: impl FnMut(Entry) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        self.each_entry_from(dir, after, false, visit)
+    }
+
+    /// As [`View::each_entry`], from the last name to the first if `down`.
+    pub(super) fn each_entry_from(
+        &self,
+        dir: ObjectId,
+        after: Option<&str>,
+        down: bool,
         mut visit: impl FnMut(Entry) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         let prefix = keys::object(dir);
         let range = match after {
             None => KeyRange::prefix(&prefix),
+            Some(name) if down => KeyRange {
+                end: std::ops::Bound::Excluded(keys::dirent(dir, name)),
+                ..KeyRange::prefix(&prefix)
+            },
             Some(name) => KeyRange::prefix_after(&prefix, name.as_bytes()),
         };
+        let direction = if down { Direction::Reverse } else { Direction::Forward };
         let mut failed = Ok(());
         let mut one = |key: &[u8], value: &[u8]| -> Result<bool, Fault> {
             let name = keys::read_dirent(key).map(|(_, name)| name);
@@ -160,7 +176,7 @@ impl View {
         self.reads.scan(
             Family::Dirent,
             &range,
-            Direction::Forward,
+            direction,
             &mut |key, value| match one(key, value) {
                 Ok(true) => std::ops::ControlFlow::Continue(()),
                 Ok(false) => std::ops::ControlFlow::Break(()),

@@ -302,3 +302,34 @@ fn binary_content_is_base64_and_comes_back_as_it_was_sent() {
         assert_eq!(read["fields"][key], fields[key], "{key}");
     }
 }
+
+// rule: tree/paging, tree/find-indexes
+#[test]
+fn pages_by_place_and_explained() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "many", "Directory", json!({}));
+    for name in ["a", "b", "c", "d", "e"] {
+        client.create("/root/many", name, "Text", json!({"text": name}));
+    }
+    let mut url = "/root/many.children?after=&page_size=2&attrs=abspath&explain=1".to_owned();
+    let mut seen = Vec::new();
+    for page in 0.. {
+        let list = client.get(&url).expect(200).json();
+        assert_eq!(list["explain"]["source"], "children", "{list}");
+        for object in list["results"].as_array().unwrap() {
+            seen.push(object["abspath"].as_str().unwrap().to_owned());
+        }
+        let Some(next) = list["next"].as_str() else { break };
+        url = format!("/{}", next.splitn(4, '/').nth(3).unwrap());
+        if page == 0 {
+            client.delete("/root/many/a").expect(204);
+        }
+    }
+    let many = |name: &str| format!("/root/many/{name}");
+    assert_eq!(seen, ["a", "b", "c", "d", "e"].map(many));
+    let found = client.get("/root.descendant?abspath=/root/many/c&explain=1").expect(200).json();
+    assert_eq!((&found["count"], &found["explain"]["source"]), (&json!(1), &json!("path")));
+    client.get("/root/many.children?after=nonsense").expect(400);
+    assert!(client.get("/root/many.children").expect(200).json().get("explain").is_none());
+}

@@ -7,7 +7,7 @@ use crate::http::answer::Failure;
 use crate::http::query::{Page, Query as Url};
 use crate::http::route::Ask;
 use crate::tree::View;
-use crate::tree::query::{Depth, Found, Query};
+use crate::tree::query::{Depth, Paged, Query};
 
 /// The page of objects below `id` that the query asks for, and its number.
 pub(super) fn find(
@@ -15,19 +15,25 @@ pub(super) fn find(
     view: &View,
     id: ObjectId,
     deep: bool,
-) -> Result<(Found, usize), Failure> {
+) -> Result<(Paged, usize), Failure> {
     let size = ask.query.page_size();
+    let asked = |skip, size| query(&ask.query, deep, skip, size);
+    // `after` without a value begins (rule: tree/paging).
+    if let Some(after) = ask.query.get("after") {
+        let after = Some(after).filter(|text| !text.is_empty());
+        return Ok((view.find_page(&ask.who, id, &asked(0, size), after)?, 1));
+    }
     let number = match ask.query.page()? {
         Page::Number(number) => number,
         Page::Last => {
-            let counted = view.find(&ask.who, id, &query(&ask.query, deep, 0, 0))?;
+            let counted = view.find(&ask.who, id, &asked(0, 0))?;
             Page::Last.number(counted.total, size)?
         }
     };
     let skip = (number - 1).saturating_mul(size);
-    let found = view.find(&ask.who, id, &query(&ask.query, deep, skip, size))?;
-    Page::Number(number).number(found.total, size)?;
-    Ok((found, number))
+    let paged = view.find_page(&ask.who, id, &asked(skip, size), None)?;
+    Page::Number(number).number(paged.found.total, size)?;
+    Ok((paged, number))
 }
 
 fn query(url: &Url, deep: bool, offset: usize, limit: usize) -> Query {

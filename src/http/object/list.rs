@@ -9,7 +9,7 @@ use super::render::{self, Want};
 use crate::http::answer;
 use crate::http::answer::Failure;
 use crate::http::route::{Answer, Ask};
-use crate::tree::query::Found;
+use crate::tree::query::{Explain, Found, Paged};
 
 pub(in crate::http) fn list(ask: &Ask) -> Answer {
     let view = ask.service.tree.view();
@@ -19,17 +19,39 @@ pub(in crate::http) fn list(ask: &Ask) -> Answer {
         return Err(denied().into());
     }
     let deep = ask.target.method.as_deref() == Some("descendant");
-    let (found, number) = match view.type_of(id)?.container {
+    let (paged, number) = match view.type_of(id)?.container {
         Container::Any | Container::OfTypeIn(_) => super::find::find(ask, &view, id, deep)?,
         Container::No | Container::Virtual => {
             let number = ask.query.page()?.number(0, ask.query.page_size())?;
-            (Found { ids: Vec::new(), total: 0 }, number)
+            let explain = Explain { source: "nothing".into(), examined: 0, sorted: false };
+            let found = Found { ids: Vec::new(), total: 0 };
+            (Paged { found, next: None, explain }, number)
         }
     };
     let want = Want::of(&ask.query);
+    let found = &paged.found;
     let results = found.ids.iter().map(|&id| render::listed(&view, &ask.who, id, &want));
-    let envelope = envelope(ask, found.total, number, results.collect::<Result<_, _>>()?);
+    let results = results.collect::<Result<_, _>>()?;
+    let mut envelope = match ask.query.get("after") {
+        None => envelope(ask, found.total, number, results),
+        Some(_) => {
+            let next = paged.next.as_deref();
+            let next = next.map(|place| link(ask, &ask.query.with("after", place)));
+            json!({"count": found.total, "next": next, "previous": null, "results": results})
+        }
+    };
+    if ask.query.switch("explain")
+        && let Some(envelope) = envelope.as_object_mut()
+    {
+        let Explain { source, examined, sorted } = &paged.explain;
+        let told = json!({"source": source, "examined": examined, "sorted": sorted});
+        envelope.insert("explain".into(), told);
+    }
     Ok(answer::json(StatusCode::OK, &envelope))
+}
+
+fn link(ask: &Ask, query: &str) -> String {
+    format!("{}{}?{query}", ask.base(), ask.raw_path)
 }
 
 fn denied() -> Fault {
@@ -51,8 +73,7 @@ pub(in crate::http) fn paged(
 
 fn envelope(ask: &Ask, count: usize, number: usize, results: Vec<Json>) -> Json {
     let to = number.saturating_mul(ask.query.page_size());
-    let link =
-        |page: usize| format!("{}{}?{}", ask.base(), ask.raw_path, ask.query.with_page(page));
+    let link = |page: usize| link(ask, &ask.query.with_page(page));
     let next = (to < count).then(|| link(number + 1));
     let previous = (number > 1).then(|| link(number - 1));
     json!({"count": count, "next": next, "previous": previous, "results": results})

@@ -110,7 +110,7 @@ impl<'a> Ready<'a> {
             if let Some(types) = self.exact_types()? {
                 return Ok(self.view.candidates_by_type(dir, &types)?.ids);
             }
-            return Ok(self.view.candidates(dir, super::Depth::Descendants, None)?.ids);
+            return Ok(self.view.walk(dir)?.ids);
         };
         let mut open = vec![dir];
         for element in path {

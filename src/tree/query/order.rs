@@ -9,6 +9,7 @@ use kompira_schema::message;
 use kompira_schema::types::TypeDef;
 use kompira_schema::value::Dict;
 
+use super::cursor::Cursor;
 use super::plan::{Attribute, attribute_value, scalars};
 use super::test::{Scalar, bad};
 use crate::store::Body;
@@ -29,7 +30,7 @@ enum By {
 pub(super) struct Order(Vec<(By, Direction)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
     Up,
     Down,
 }
@@ -67,6 +68,37 @@ impl Order {
     /// Whether this is the ascending order of paths alone.
     pub(super) fn is_by_path(&self) -> bool {
         matches!(self.0.first(), Some((By::Attribute(Attribute::Path), Direction::Up)))
+    }
+
+    /// The direction, if the path is all it goes by.
+    pub(super) fn only_by_path(&self) -> Option<Direction> {
+        match self.0.as_slice() {
+            [(By::Attribute(Attribute::Path), direction)] => Some(*direction),
+            _ => None,
+        }
+    }
+
+    /// How many keys it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How a row stands to a place: less or equal is before it or at it.
+    pub(super) fn is_behind(&self, place: &Cursor, (id, keys): &(ObjectId, Keys)) -> Ordering {
+        let own = Cursor::new(keys, *id);
+        for ((row, at), (_, direction)) in own.keys.iter().zip(&place.keys).zip(&self.0) {
+            let order = match (row, at) {
+                (Some(row), Some(at)) => row.cmp(at),
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+            };
+            let order = if *direction == Direction::Down { order.reverse() } else { order };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        own.id.cmp(&place.id)
     }
 
     pub(super) fn needs_fields(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kompira_schema::error::Fault;
 use kompira_schema::field::{Elem, Shape};
-use kompira_schema::id::ObjectId;
+use kompira_schema::id::{ObjectId, UserId};
 use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use kompira_schema::types::{Container, FieldDef, TypeDef};
@@ -70,6 +70,8 @@ pub(super) struct Plan {
     pub(super) order: Order,
     /// The types that alone can match.
     pub(super) types: Option<Vec<ObjectId>>,
+    /// The one type whose fields are asked for.
+    pub(super) type_id: Option<ObjectId>,
     def: Option<Arc<TypeDef>>,
 }
 
@@ -115,15 +117,68 @@ impl Plan {
         if attributes.iter().any(|(_, test)| test.is_impossible()) {
             return Ok(None);
         }
-        Ok(Some(Self { attributes, fields, order, types, def }))
+        Ok(Some(Self { attributes, fields, order, types, type_id: known, def }))
     }
 
-    /// The keys to sort by, if the object matches.
+    /// Whether every object matches.
+    pub(super) fn accepts_all(&self) -> bool {
+        self.attributes.is_empty() && self.fields.is_empty()
+    }
+
+    /// The field conditions that an index may serve.
+    pub(super) fn indexable(&self) -> impl Iterator<Item = (&FieldDef, &Test)> {
+        let def = self.def.as_deref();
+        self.fields.iter().filter_map(move |(name, test)| Some((def?.field(name)?, test)))
+    }
+
+    /// The tests of an attribute for equality.
+    fn exact(&self, attribute: Attribute) -> Option<&[Scalar]> {
+        let exact = |test: &&(Attribute, Test)| {
+            test.0 == attribute && matches!(test.1.lookup(), Lookup::Exact | Lookup::In)
+        };
+        self.attributes.iter().find(exact).map(|(_, test)| test.values())
+    }
+
+    /// The texts of which an attribute has to be one.
+    pub(super) fn exact_texts(&self, attribute: Attribute) -> Option<Vec<String>> {
+        self.exact(attribute)?
+            .iter()
+            .map(|value| match value {
+                Scalar::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The objects of which an attribute has to be one.
+    pub(super) fn exact_objects(&self, attribute: Attribute) -> Option<Vec<ObjectId>> {
+        self.exact(attribute)?
+            .iter()
+            .map(|value| match value {
+                Scalar::Ref(Ref::Object(id)) => Some(*id),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The users of whom one has to be the owner.
+    pub(super) fn exact_owners(&self) -> Option<Vec<UserId>> {
+        self.exact(Attribute::Owner)?
+            .iter()
+            .map(|value| match value {
+                Scalar::Ref(Ref::User(id)) => Some(*id),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The keys to sort by (none unless they are wanted), if the object matches.
     pub(super) fn accept(
         &self,
         view: &View,
         who: &Caller,
         head: &Head,
+        wants_keys: bool,
     ) -> Result<Option<Keys>, Fault> {
         let mut body = None;
         let (cheap, dear): (Vec<_>, Vec<_>) =
@@ -134,7 +189,7 @@ impl Plan {
             }
         }
         if !self.fields.is_empty() {
-            if !view.access_of(who, head)?.read {
+            if self.type_id != Some(head.type_id) || !view.access_of(who, head)?.read {
                 return Ok(None);
             }
             let fields = self.fields_of(view, head)?;
@@ -144,6 +199,9 @@ impl Plan {
                     return Ok(None);
                 }
             }
+        }
+        if !wants_keys {
+            return Ok(Some(Keys::new()));
         }
         let fields = if self.order.needs_fields() {
             let readable = view.access_of(who, head)?.read;

@@ -181,6 +181,10 @@ impl Test {
         Ok(test)
     }
 
+    pub(in crate::tree) fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
     pub(in crate::tree) fn values(&self) -> &[Scalar] {
         &self.values
     }

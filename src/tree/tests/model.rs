@@ -261,7 +261,9 @@ impl Run {
                 },
                 None => None,
             };
-            for entry in view.children(&root(), id, None, usize::MAX).unwrap() {
+            let children = view.children(&root(), id, None, usize::MAX).unwrap();
+            assert_eq!(view.child_count(id).unwrap(), children.len(), "{path}");
+            for entry in children {
                 open.push((join(&path, &entry.name), entry.id));
             }
             found.insert(path, text);
@@ -287,6 +289,11 @@ proptest! {
         let mut run = Run { world, model, away: BTreeMap::new() };
         for op in ops {
             run.apply(op);
+            // Each number of children is remembered before the next change.
+            let view = run.world.tree.view();
+            for path in run.model.keys() {
+                view.child_count(run.world.id(path)).unwrap();
+            }
         }
         run.compare();
     }
