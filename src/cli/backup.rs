@@ -84,7 +84,7 @@ async fn receive(client: &Client, file: &Path, quiet: bool) -> Result<u64, Troub
         out.sync_all().map_err(at)?;
         std::fs::rename(&part, file).map_err(at)?;
         let beside = file.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = std::fs::File::open(beside.unwrap_or(Path::new("."))).map_err(at)?;
+        let dir = std::fs::File::open(beside.unwrap_or_else(|| Path::new("."))).map_err(at)?;
         dir.sync_all().map_err(at)
     };
     let done = written.await;

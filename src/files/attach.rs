@@ -13,9 +13,9 @@ use super::ask::{Ask, across, invalid, is_dir, missing, never, no_dir, read_only
 use super::draft::{Base, Draft, Goal};
 use super::find::{Dir, Found};
 use super::list::Line;
+use super::make::Making;
 use super::node::{Node, Part};
 use super::place::Place;
-use super::save::Making;
 use crate::tree::Element;
 use crate::tree::{Content, EntryKind};
 

@@ -8,8 +8,8 @@ use kompira_schema::tree::{Attr, NodeKind, OpenHow, Opened};
 
 use super::ask::{Ask, missing, never};
 use super::find::{Family, Found};
+use super::handles::Open;
 use super::list::Line;
-use super::open::Open;
 use super::place::Place;
 
 /// Special objects are called by their number.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::ask::{Ask, no_dir};
 use super::draft::Draft;
 use super::find::{Dir, Form};
-use super::open::Open;
+use super::handles::Open;
 use super::place::Place;
 use crate::tree::{Entry, EntryKind, Head};
 

@@ -6,46 +6,21 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, Rev};
-use kompira_schema::layout::names::{self, Made};
 use kompira_schema::limits::{ATTACHMENT_MAX, TEXT_MAX};
 use kompira_schema::message;
-use kompira_schema::path::{Name, ObjectPath};
-use kompira_schema::record::Record;
 use kompira_schema::tree::{Change, NodeKind};
-use kompira_schema::types::{Container, Format, TypeDef};
-use kompira_schema::value::{Dict, Ref, Value};
+use kompira_schema::types::Format;
 
 use super::ask::{Ask, invalid, io};
 use super::buffer::Buffer;
 use super::draft::{Base, Draft, Goal, New, NewKind, State};
 use super::find::Form;
+use super::make::Making;
 use super::place::Place;
-use super::record::{read_record, record_text};
+use super::plan::Plan;
+use super::record::read_record;
 use crate::store::INLINE_MAX;
-use crate::tree::{Content, Draft as NewObject, EntryKind, ImportOptions, Patch, Txn};
-
-/// What a new file becomes, with its type found.
-pub(super) enum Plan {
-    /// An object with the bytes as its file.
-    Content { type_id: ObjectId, fields: Dict },
-    /// An object whose file is this record.
-    Yaml(Box<Record>),
-}
-
-/// A file that becomes an object.
-pub(super) struct Making<'m> {
-    pub(super) dir: ObjectId,
-    pub(super) name: &'m Name,
-    pub(super) suffix: Option<&'m str>,
-    pub(super) id: Option<ObjectId>,
-    pub(super) content: Content,
-    /// The bytes, unless they are more than a text field can hold.
-    pub(super) bytes: Option<Bytes>,
-    pub(super) mode: Option<u16>,
-    pub(super) mtime: Option<Timestamp>,
-    /// The scratch node or object that it is made of: it goes in the same commit.
-    pub(super) from: Option<(ObjectId, EntryKind)>,
-}
+use crate::tree::{Content, ImportOptions, Patch, Txn};
 
 /// Whether the text of a refused save is worth keeping.
 fn is_refusal(kind: Kind) -> bool {
@@ -164,7 +139,7 @@ impl Ask<'_> {
                     txn.apply_record(id, base, &record, ImportOptions::MOUNT).map_err(unfit)?;
                     set_attr(txn, id, mode, mtime)
                 })?;
-                if matches!(goal_of(state), Goal::Record(_)) {
+                if matches!(state.goal, Goal::Record(_)) {
                     self.files.told.tell(vec![Change::Attr(Place::Object(id).ino())]);
                 }
                 Ok(done.rev)
@@ -254,27 +229,6 @@ impl Ask<'_> {
         Ok(done.rev)
     }
 
-    /// For a bare object whose new content makes it something else: what.
-    pub(super) fn other_plan(
-        &self,
-        id: ObjectId,
-        bytes: Option<&Bytes>,
-    ) -> Result<Option<Plan>, Fault> {
-        let Some(entry) = self.view.entry(id)? else { return Ok(None) };
-        if entry.kind != EntryKind::Bare {
-            return Ok(None);
-        }
-        let dir = self.view.head(id)?.parent;
-        if self.table_type(dir)?.is_some() {
-            return Ok(None);
-        }
-        let plan = self.plan(dir, entry.suffix.as_deref(), bytes)?;
-        Ok(match &plan {
-            Plan::Content { type_id, .. } if *type_id == entry.type_id => None,
-            _ => Some(plan),
-        })
-    }
-
     /// The revision that a save must find, after looking whether what moved since was the content.
     fn base_rev(&self, id: ObjectId, state: &mut State) -> Result<Option<Rev>, Fault> {
         let Some(base) = &state.base else { return Ok(None) };
@@ -318,158 +272,6 @@ impl Ask<'_> {
         }
         Ok(Some(Bytes::from(buffer.whole().map_err(|error| io(&error))?)))
     }
-
-    /// The type that a Table prescribes; `None` for another directory.
-    pub(super) fn table_type(&self, dir: ObjectId) -> Result<Option<ObjectId>, Fault> {
-        let def = self.view.type_of(dir)?;
-        let Container::OfTypeIn(field) = &def.container else { return Ok(None) };
-        let root =
-            kompira_schema::tree::Caller { user: crate::auth::User::ROOT, ..self.who.clone() };
-        let table = self.view.get(&root, dir)?;
-        match self.view.field(&table, field).as_deref() {
-            Some(Value::Object(Ref::Object(id))) => Ok(Some(*id)),
-            _ => Err(Fault::new(Kind::WrongType, message!("files.table_without_type"))),
-        }
-    }
-
-    /// The creation rule with its type found (rule: `files/creation`).
-    pub(super) fn plan(
-        &self,
-        dir: ObjectId,
-        suffix: Option<&str>,
-        bytes: Option<&Bytes>,
-    ) -> Result<Plan, Fault> {
-        if let Some(type_id) = self.table_type(dir)? {
-            let def = self.view.type_def(type_id)?;
-            if def.file.representative.is_some() || def.file.made_from_file.is_some() {
-                return Ok(Plan::Content { type_id, fields: given_fields(&def, suffix) });
-            }
-            let bytes = bytes.ok_or_else(invalid)?;
-            let path = self.view.path_of(type_id).ok_or_else(invalid)?;
-            return Ok(Plan::Yaml(Box::new(record_text(bytes, Some(path.as_str()))?)));
-        }
-        let made = match bytes {
-            None => Made::Attached,
-            Some(bytes) => names::rule(false, suffix, &self.files.suffixes, bytes, |bytes| {
-                super::record::is_record(bytes, suffix)
-            }),
-        };
-        let name = match made {
-            Made::Record => {
-                let bytes = bytes.ok_or_else(invalid)?;
-                return Ok(Plan::Yaml(Box::new(record_text(bytes, None)?)));
-            }
-            Made::Type(name) => name,
-            Made::Attached | Made::TableType => "AttachedFile".to_owned(),
-        };
-        let type_id = self.view.builtin(&name).ok_or_else(|| Fault::internal("a type is gone"))?;
-        let def = self.view.type_def(type_id)?;
-        Ok(Plan::Content { type_id, fields: given_fields(&def, suffix) })
-    }
-
-    /// Makes an object of a file. Answers its revision, its number and whether its file is its
-    /// record. A pending sidecar joins it in the same commit.
-    pub(super) fn make(&mut self, making: &Making<'_>) -> Result<(Rev, ObjectId, bool), Fault> {
-        let sidecar = names::sidecar(making.name, making.suffix);
-        let pending = self.pending_record(making.dir, &sidecar)?;
-        let waiting = pending.is_some();
-        // A name that was unlinked a moment ago comes back with its number and record.
-        let past = self.files.recalled.get(making.dir, making.name.as_str(), self.now_mono());
-        let past = past.filter(|past| making.id.is_none_or(|id| id == past.id));
-        let id = making.id.or_else(|| past.as_ref().map(|past| past.id));
-        let pending = match (pending, past.and_then(|past| past.record)) {
-            (Some((scratch, record)), _) => Some((Some(scratch), record)),
-            (None, Some(record)) => Some((None, record)),
-            (None, None) => None,
-        };
-        let plan = match &pending {
-            // The record says the type; the creation rule is not asked.
-            Some((_, record)) => match self.typed(record) {
-                Ok((type_id, def))
-                    if def.file.representative.is_some() || def.file.made_from_file.is_some() =>
-                {
-                    Plan::Content { type_id, fields: Dict::new() }
-                }
-                _ => self.plan(making.dir, making.suffix, making.bytes.as_ref())?,
-            },
-            None => self.plan(making.dir, making.suffix, making.bytes.as_ref())?,
-        };
-        let mut joined = None;
-        if let (Some((scratch, record)), Plan::Content { type_id, .. }) = (&pending, &plan)
-            && self.typed(record).is_ok_and(|(named, _)| named == *type_id)
-        {
-            let options = ImportOptions { lenient: true, ..ImportOptions::MOUNT };
-            let made = self.commit_with(|txn| {
-                let draft = new_object(making, id, Dict::new(), false);
-                let id = txn.create_record(making.dir, making.name, record, draft, options)?;
-                if let Some(scratch) = scratch {
-                    txn.scratch_delete(*scratch)?;
-                }
-                finish(txn, id, making)
-            });
-            match made {
-                Ok(done) => joined = Some(done),
-                Err(fault) if fault.kind() == Kind::Invalid || fault.kind() == Kind::WrongType => {
-                    self.files.note(Place::Object(making.dir).ino(), &fault);
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        let yaml = matches!(plan, Plan::Yaml(_));
-        let done = match joined {
-            Some(done) => {
-                let dir = Place::Object(making.dir).ino();
-                if waiting {
-                    self.files.told.tell(vec![Change::Name { dir, name: sidecar }]);
-                }
-                done
-            }
-            None => self.commit_with(|txn| {
-                let id = match &plan {
-                    Plan::Content { type_id, fields } => txn.create(
-                        making.dir,
-                        making.name,
-                        *type_id,
-                        new_object(making, id, fields.clone(), true),
-                    )?,
-                    Plan::Yaml(record) => {
-                        let draft = NewObject {
-                            content: None,
-                            ..new_object(making, id, Dict::new(), false)
-                        };
-                        let options = ImportOptions::MOUNT;
-                        txn.create_record(making.dir, making.name, record, draft, options)
-                            .map_err(unfit)?
-                    }
-                };
-                finish(txn, id, making)
-            })?,
-        };
-        self.renew();
-        self.files.recalled.remove(making.dir, making.name.as_str());
-        self.files.ghosts.remove(making.dir, &names::sidecar(making.name, making.suffix));
-        self.join_companion(making, done.value)?;
-        Ok((done.rev, done.value, yaml))
-    }
-
-    /// The type that a record names.
-    pub(super) fn typed(&self, record: &Record) -> Result<(ObjectId, Arc<TypeDef>), Fault> {
-        self.view.type_by_path(&ObjectPath::parse(&record.type_object)?)
-    }
-
-    /// A sidecar that was there before its object.
-    pub(super) fn pending_record(
-        &self,
-        dir: ObjectId,
-        sidecar: &str,
-    ) -> Result<Option<(ObjectId, Record)>, Fault> {
-        let Some(entry) = self.view.child(dir, sidecar)? else { return Ok(None) };
-        if entry.kind != EntryKind::Scratch || entry.node != NodeKind::File {
-            return Ok(None);
-        }
-        let bytes = self.bytes(entry.id)?;
-        Ok(record_text(&bytes, None).ok().map(|record| (entry.id, record)))
-    }
 }
 
 /// What a record names and is not there is a fault of the record: the file itself exists.
@@ -478,32 +280,6 @@ pub(super) fn unfit(fault: Fault) -> Fault {
         return fault;
     }
     Fault::new(Kind::Invalid, fault.told().clone()).with_problems(fault.problems().to_vec())
-}
-
-fn goal_of(state: &State) -> &Goal {
-    &state.goal
-}
-
-fn new_object(making: &Making<'_>, id: Option<ObjectId>, fields: Dict, bare: bool) -> NewObject {
-    NewObject {
-        id,
-        fields,
-        content: Some(making.content.clone()),
-        suffix: making.suffix.map(str::to_owned),
-        mode: making.mode,
-        bare,
-        ..NewObject::default()
-    }
-}
-
-fn finish(txn: &mut Txn, id: ObjectId, making: &Making<'_>) -> Result<ObjectId, Fault> {
-    set_attr(txn, id, None, making.mtime)?;
-    match making.from {
-        Some((from, EntryKind::Scratch)) => txn.scratch_delete(from)?,
-        Some((from, _)) => txn.delete(from)?,
-        None => {}
-    }
-    Ok(id)
 }
 
 pub(super) fn set_attr(
@@ -516,6 +292,15 @@ pub(super) fn set_attr(
         return Ok(());
     }
     txn.set_attr(id, mode, mtime)
+}
+
+/// The text of a buffer.
+fn text_of(buffer: &Buffer) -> Result<String, Fault> {
+    if buffer.len() > TEXT_MAX as u64 {
+        return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = TEXT_MAX)));
+    }
+    let bytes = buffer.whole().map_err(|error| io(&error))?;
+    String::from_utf8(bytes).map_err(|_| Fault::new(Kind::Invalid, message!("files.not_utf8")))
 }
 
 /// Replaces the content of an object, and its type if `plan` says so.
@@ -531,34 +316,4 @@ pub(super) fn put_content(
         Some(Plan::Content { type_id, .. }) => txn.retype(id, *type_id, content.clone()),
         Some(Plan::Yaml(record)) => txn.apply_record(id, base, record, ImportOptions::MOUNT),
     }
-}
-
-/// Fields that follow from the suffix of the file.
-fn given_fields(def: &TypeDef, suffix: Option<&str>) -> Dict {
-    let mut fields = Dict::new();
-    let Some(suffix) = suffix else { return fields };
-    if let Some(field) = &def.file.suffix_from {
-        fields.insert(field.clone(), Value::from(suffix));
-    }
-    if def.builtin && def.name == "Wiki" {
-        let style = match suffix.to_ascii_lowercase().as_str() {
-            "md" => Some("Markdown"),
-            "textile" => Some("Textile"),
-            "creole" => Some("Creole"),
-            _ => None,
-        };
-        if let Some(style) = style {
-            fields.insert("style".to_owned(), Value::from(style));
-        }
-    }
-    fields
-}
-
-/// The text of a buffer.
-fn text_of(buffer: &Buffer) -> Result<String, Fault> {
-    if buffer.len() > TEXT_MAX as u64 {
-        return Err(Fault::new(Kind::TooLarge, message!("files.too_large", max = TEXT_MAX)));
-    }
-    let bytes = buffer.whole().map_err(|error| io(&error))?;
-    String::from_utf8(bytes).map_err(|_| Fault::new(Kind::Invalid, message!("files.not_utf8")))
 }
