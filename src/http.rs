@@ -23,6 +23,7 @@ mod route;
 pub mod server;
 mod service;
 mod session;
+mod special;
 mod stream;
 pub mod table;
 pub mod target;

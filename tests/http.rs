@@ -8,6 +8,7 @@ mod logins;
 mod objects;
 mod paths;
 mod processes;
+mod schedules;
 mod serving;
 mod streams;
 mod transfer;

@@ -161,7 +161,9 @@ fn change(ask: &Ask, view: &View, changed: &Changed) -> Result<Option<Json>, Fau
             let engine = ask.service.engine.as_ref();
             view.privileged(who.user) || engine.is_some_and(|engine| engine.info(who, id).is_ok())
         }
-        Ref::Schedule(_) | Ref::Task(_) => view.privileged(who.user),
+        target @ (Ref::Schedule(_) | Ref::Task(_)) => {
+            view.sees_special(who, target)? || view.privileged(who.user)
+        }
     };
     if !shown {
         return Ok(None);

@@ -26,12 +26,15 @@ pub(super) enum Attribute {
     AnyOf,
     /// A path that may be absent: equal, and `isnull`.
     Nullable,
+    /// A part of a time expression: equal, and contained.
+    Part,
 }
 
 /// One condition.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     attribute: String,
+    lookup: String,
     test: Test,
 }
 
@@ -91,8 +94,8 @@ pub(super) fn conditions(
         }
         let test = test(key, attribute, lookup, value)?;
         // The same key again: the last one counts.
-        found.retain(|condition| condition.attribute != name || lookup != "exact");
-        found.push(Condition { attribute: name.to_owned(), test });
+        found.retain(|condition| condition.attribute != name || condition.lookup != lookup);
+        found.push(Condition { attribute: name.to_owned(), lookup: lookup.to_owned(), test });
     }
     Ok(found)
 }
@@ -107,6 +110,8 @@ fn test(key: &str, attribute: Attribute, lookup: &str, value: &str) -> Result<Te
             "false" | "False" => Json::Bool(false),
             text => Json::from(text),
         }),
+        (Attribute::Part, "exact") => Test::Text(TextTest::Equal, value.to_owned(), false),
+        (Attribute::Part, "contains") => Test::Text(TextTest::Contains, value.to_owned(), false),
         (Attribute::Text, lookup) => {
             let (lookup, ignore_case) = match lookup.strip_prefix('i') {
                 Some(rest) if rest != "n" => (rest, true),
@@ -206,7 +211,13 @@ impl Condition {
             }
             Test::Same(wanted) => {
                 value == wanted
-                    || matches!((value, wanted), (Json::Number(a), Json::String(b)) if a.to_string() == *b)
+                    || match (value, wanted) {
+                        (Json::Number(number), Json::String(text)) => number.to_string() == *text,
+                        // A truth value is also written as a digit.
+                        (Json::Bool(true), Json::String(text)) => text == "1",
+                        (Json::Bool(false), Json::String(text)) => text == "0",
+                        _ => false,
+                    }
             }
             Test::OneOf(words) => {
                 value.as_str().is_some_and(|text| words.iter().any(|word| word == text))
@@ -242,7 +253,11 @@ pub(super) fn order(
 }
 
 /// Sorts rows by keys; ties go by id.
+/// Without keys they stay as they are.
 pub(super) fn sort(rows: &mut [(Json, usize)], keys: &[(String, bool)]) {
+    if keys.is_empty() {
+        return;
+    }
     rows.sort_by(|(a, _), (b, _)| {
         for (name, descends) in keys {
             let order = compare(&a[name.as_str()], &b[name.as_str()]);

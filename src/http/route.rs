@@ -23,7 +23,7 @@ use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
     Service, changes, channel, group, health, lenient, object, page, process, service, session,
-    user,
+    special, user,
 };
 use crate::base::log;
 
@@ -234,6 +234,14 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
             Box::pin(process::order(ask, body)).await
         }
         Resource::Wait => Box::pin(process::wait(ask, body)).await,
+        Resource::Schedules | Resource::Incidents | Resource::Tasks => {
+            Box::pin(special::collection(ask, body)).await
+        }
+        Resource::Schedule | Resource::Incident | Resource::Task => {
+            Box::pin(special::member(ask, body)).await
+        }
+        Resource::Worklogs => Box::pin(special::worklogs(ask, body)).await,
+        Resource::Cancel | Resource::Submit => Box::pin(special::end(ask, body)).await,
         Resource::Users => Box::pin(user::collection(ask, body)).await,
         Resource::User => Box::pin(user::member(ask, body)).await,
         Resource::Groups => Box::pin(group::collection(ask, body)).await,

@@ -137,6 +137,106 @@ pub static ROWS: &[Row] =
                 .query(ATTRS)],
         },
         Row {
+            resource: Resource::Schedules,
+            path: "/scheduler",
+            tag: "schedules",
+            raw: false,
+            verbs: &[
+                list(
+                    "listSchedules",
+                    "The caller's schedules; all for privileged users",
+                    "Schedule",
+                    Need::Login,
+                ),
+                post("createSchedule", "Create a schedule", Need::Login)
+                    .takes(Takes::Json("ScheduleNew"))
+                    .gives(201, Gives::Json("Schedule")),
+            ],
+        },
+        Row {
+            resource: Resource::Schedule,
+            path: "/scheduler/id_{id}",
+            tag: "schedules",
+            raw: false,
+            verbs: &[
+                get("getSchedule", "A schedule", "Schedule", MINE),
+                change(Act::Put, "replaceSchedule", "Schedule", MINE),
+                change(Act::Patch, "changeSchedule", "Schedule", MINE),
+                delete("deleteSchedule", MINE),
+            ],
+        },
+        Row {
+            resource: Resource::Incidents,
+            path: "/incident",
+            tag: "incidents",
+            raw: false,
+            verbs: &[
+                list("listIncidents", "All incidents", "Incident", Need::Login),
+                post("createIncident", "Create an incident", Need::Login)
+                    .takes(Takes::Json("IncidentNew"))
+                    .gives(201, Gives::Json("Incident")),
+            ],
+        },
+        Row {
+            resource: Resource::Incident,
+            path: "/incident/id_{id}",
+            tag: "incidents",
+            raw: false,
+            verbs: &[
+                get("getIncident", "An incident", "Incident", Need::Login),
+                change(Act::Put, "replaceIncident", "Incident", Need::Login),
+                change(Act::Patch, "changeIncident", "Incident", Need::Login),
+                delete("deleteIncident", MINE),
+            ],
+        },
+        Row {
+            resource: Resource::Worklogs,
+            path: "/incident/id_{id}.worklogs",
+            tag: "incidents",
+            raw: false,
+            verbs: &[
+                list("listWorklogs", "What was done about it", "Worklog", Need::Login),
+                post("addWorklog", "Say what was done", Need::Login)
+                    .takes(Takes::Json("WorklogNew"))
+                    .gives(201, Gives::Json("Worklog")),
+            ],
+        },
+        Row {
+            resource: Resource::Tasks,
+            path: "/task",
+            tag: "tasks",
+            raw: false,
+            verbs: &[list(
+                "listTasks",
+                "Tasks that the caller owns or may answer; all for privileged users",
+                "Task",
+                Need::Login,
+            )],
+        },
+        Row {
+            resource: Resource::Task,
+            path: "/task/id_{id}",
+            tag: "tasks",
+            raw: false,
+            verbs: &[get("getTask", "A task", "Task", MINE), delete("deleteTask", MINE)],
+        },
+        Row {
+            resource: Resource::Cancel,
+            path: "/task/id_{id}.cancel",
+            tag: "tasks",
+            raw: false,
+            verbs: &[post("cancelTask", "Refuse it", MINE).gives(200, Gives::Json("Truth"))],
+        },
+        Row {
+            resource: Resource::Submit,
+            path: "/task/id_{id}.submit",
+            tag: "tasks",
+            raw: false,
+            verbs: &[post("submitTask", "Answer it", MINE)
+                .takes(Takes::MaybeJson("Submission"))
+                .gives(200, Gives::Json("Truth"))],
+        },
+        Row {
             resource: Resource::Users,
             path: "/config/user",
             tag: "users",
