@@ -65,6 +65,8 @@ pub struct Start {
     pub initial_password: Option<String>,
     /// Most bytes of a streamed upload.
     pub max_upload: u64,
+    /// Most requests of one user per second; 0 is no limit.
+    pub rate_limit: u64,
     /// Concurrent commands.
     pub pool_size: usize,
     /// Zone of the server.
@@ -95,6 +97,7 @@ impl Start {
             mounts: Vec::new(),
             initial_password: None,
             max_upload: UPLOAD_BYTES_MAX,
+            rate_limit: 0,
             pool_size: crate::remote::Manager::POOL,
             zone: TimeZone::system(),
             lang: Lang::En,
@@ -112,6 +115,7 @@ impl Start {
             listen: config.list("http", "listen").iter().map(ToString::to_string).collect(),
             socket: socket_of(data),
             max_upload: config.integer("http", "max_upload").unwrap_or(UPLOAD_BYTES_MAX),
+            rate_limit: config.integer("http", "rate_limit").unwrap_or_default(),
             pool_size: config
                 .integer("agent", "pool_size")
                 .and_then(|size| usize::try_from(size).ok())
@@ -229,6 +233,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         hub: http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?,
         ready: AtomicBool::new(false),
         max_upload: start.max_upload,
+        metrics: Arc::default(),
+        rates: http::Rates::new(start.rate_limit),
         about: About {
             data: start.data.clone(),
             listen: addresses.iter().map(ToString::to_string).collect(),

@@ -6,19 +6,24 @@
 
 pub mod accept;
 pub mod answer;
+mod batch;
 mod changes;
 mod channel;
 mod filter;
 mod group;
 mod health;
+mod history;
 mod hub;
 mod identity;
 pub mod lenient;
+mod metrics;
 mod object;
+pub mod openapi;
 mod page;
 mod pool;
 mod process;
 pub mod query;
+mod rate;
 mod route;
 pub mod server;
 mod service;
@@ -41,7 +46,9 @@ use crate::tree::Tree;
 
 pub use hub::Hub;
 pub use identity::{EXEC_HEADER, Peer};
+pub use metrics::Metrics;
 pub use pool::Pool;
+pub use rate::Rates;
 pub use route::router;
 
 /// What the handlers work with.
@@ -68,6 +75,10 @@ pub struct Parts {
     pub ready: AtomicBool,
     /// Most bytes of a streamed upload.
     pub max_upload: u64,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How often somebody may ask.
+    pub rates: Rates,
     /// What `status` tells.
     pub about: About,
 }

@@ -1,14 +1,19 @@
 //! The REST face of a real server.
 
 mod backup;
+mod batch;
 mod channels;
 mod commands;
+mod history;
 mod limits;
 mod logins;
+mod matrix;
 mod objects;
 mod paths;
 mod processes;
+mod properties;
 mod schedules;
+mod services;
 mod serving;
 mod streams;
 mod transfer;

@@ -40,6 +40,8 @@ pub enum Failure {
     Csrf,
     /// Too many requests; the seconds after which there is room again.
     Rate(u64),
+    /// What failed is this one of several operations, from 0.
+    Operation(usize, Box<Self>),
 }
 
 impl From<Fault> for Failure {
@@ -53,6 +55,12 @@ impl Failure {
     #[must_use]
     pub fn field(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self::Fields(vec![(name.into(), text.into())])
+    }
+
+    /// The same of one of several operations.
+    #[must_use]
+    pub fn of_operation(self, at: usize) -> Self {
+        Self::Operation(at, Box::new(self))
     }
 
     /// The status of the answer.
@@ -69,13 +77,12 @@ impl Failure {
             Self::Token | Self::Inactive | Self::Login => StatusCode::UNAUTHORIZED,
             Self::Csrf => StatusCode::FORBIDDEN,
             Self::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Operation(_, inner) => inner.status(),
         }
     }
 
-    /// Body and headers. `full` adds code and message, for clients of ours.
-    #[must_use]
-    pub fn answer(&self, full: bool) -> Response {
-        let mut body = match self {
+    fn body(&self, full: bool) -> Map<String, Json> {
+        match self {
             Self::Fault(fault) => fault_body(fault, full),
             Self::Verb(_) => detail("Method not allowed."),
             Self::NotAcceptable => detail("Could not satisfy the request Accept header."),
@@ -87,8 +94,16 @@ impl Failure {
             Self::Login => detail("Wrong user name or password."),
             Self::Csrf => detail("CSRF Failed: CSRF token missing or incorrect."),
             Self::Rate(_) => detail("Too many requests."),
-        };
-        let code = match self {
+            Self::Operation(at, inner) => {
+                let mut body = inner.body(full);
+                body.insert("operation".to_owned(), (*at).into());
+                body
+            }
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
             Self::Fault(fault) => fault.kind().code(),
             Self::Verb(_) => Kind::NoMethod.code(),
             Self::Fields(_) => Kind::Invalid.code(),
@@ -97,7 +112,15 @@ impl Failure {
             Self::Csrf => Kind::Denied.code(),
             Self::Rate(_) => Kind::TooMany.code(),
             Self::NotAcceptable | Self::NotJson => Kind::BadRequest.code(),
-        };
+            Self::Operation(_, inner) => inner.code(),
+        }
+    }
+
+    /// Body and headers. `full` adds code and message, for clients of ours.
+    #[must_use]
+    pub fn answer(&self, full: bool) -> Response {
+        let code = self.code();
+        let mut body = self.body(full);
         if full {
             body.insert("code".into(), code.into());
         }

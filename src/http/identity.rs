@@ -140,6 +140,11 @@ fn by_token(
     let legal = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.is_ascii();
     let found = if legal { service.tree.view().token_user(token)? } else { None };
     let Some(user) = found else {
+        // Beyond the limit nothing is looked at or written down any more.
+        if let Peer::Tcp(address) = peer {
+            let now = service.clock.monotonic();
+            service.rates.bad_token(address.ip(), now).map_err(Failure::Rate)?;
+        }
         bad_token(service, token, peer, request);
         return Err(Failure::Token);
     };

@@ -7,6 +7,7 @@ mod list;
 mod range;
 mod relocate;
 mod render;
+mod submit;
 mod view;
 mod write;
 
@@ -28,8 +29,8 @@ use crate::tree::View;
 
 pub(super) use execute::{engine, flag, monitoring};
 pub(super) use list::paged;
-pub(super) use render::Want;
-pub(super) use write::{escape, finish};
+pub(super) use render::{Want, former, listed};
+pub(super) use write::{Applied, Change, escape, finish};
 
 /// `.children`, `.descendant`.
 pub(super) use list::list;
@@ -40,6 +41,12 @@ pub(super) use view::rendered;
 pub(super) async fn execute(ask: &Arc<Ask>, body: Body) -> Answer {
     let body = ask.body(body).await?;
     ask.blocking(move |ask| execute::execute(ask, body)).await
+}
+
+/// `.submit`.
+pub(super) async fn submit(ask: &Arc<Ask>, body: Body) -> Answer {
+    let body = ask.body(body).await?;
+    ask.blocking(move |ask| submit::submit(ask, body)).await
 }
 
 /// `.rename`, `.move`, `.copy`.
@@ -57,19 +64,25 @@ pub(super) async fn attachment(ask: &Arc<Ask>, body: Body) -> Answer {
 pub(super) async fn object(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
     match ask.method {
         Method::GET | Method::HEAD => ask.blocking(move |ask| get(ask, form)).await,
-        Method::PUT | Method::PATCH => {
-            let body = ask.body(body).await?;
-            ask.blocking(move |ask| write::update(ask, body)).await
-        }
-        Method::DELETE => ask.blocking(delete).await,
+        Method::PUT => write(ask, Act::Put, body).await,
+        Method::PATCH => write(ask, Act::Patch, body).await,
+        Method::DELETE => write(ask, Act::Delete, body).await,
         _ => {
             if let Some(options) = ask.blocking(verbs_of).await? {
                 return Ok(options);
             }
-            let body = ask.body(body).await?;
-            ask.blocking(move |ask| write::create(ask, body)).await
+            write(ask, Act::Post, body).await
         }
     }
+}
+
+async fn write(ask: &Arc<Ask>, act: Act, body: Body) -> Answer {
+    let body = if act == Act::Delete { None } else { ask.body(body).await? };
+    ask.blocking(move |ask| {
+        let change = Change::read(act, ask.target.path.clone(), body, if_match(&ask.headers)?)?;
+        write::one(ask, &change)
+    })
+    .await
 }
 
 /// Only a container takes `POST`.
@@ -97,16 +110,6 @@ fn get(ask: &Ask, form: Form) -> Answer {
     let want = Want::of(&ask.query);
     let (json, rev) = render::detail(&view, &ask.who, id, &want)?;
     Ok(with_etag(answer::json(StatusCode::OK, &json), rev))
-}
-
-fn delete(ask: &Ask) -> Answer {
-    let base = if_match(&ask.headers)?;
-    ask.service.tree.write(&ask.who, crate::store::Durability::Synced, |txn| {
-        let id = txn.resolve(&ask.target.path)?;
-        check_base(base, txn.head(id)?.rev)?;
-        txn.delete(id)
-    })?;
-    Ok(answer::nothing())
 }
 
 /// The revision named by `If-Match`; `*` names none.

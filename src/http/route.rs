@@ -1,18 +1,22 @@
 //! From a request to its resource (rule: http/verbs).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
+};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
-use kompira_schema::tree::Caller;
+use kompira_schema::tree::{Caller, Interface};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use tracing::Instrument as _;
 
 use super::accept::{self, Form};
@@ -22,10 +26,13 @@ use super::query::Query;
 use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
-    Service, changes, channel, group, health, lenient, object, page, process, service, session,
-    special, user,
+    Service, batch, changes, channel, group, health, history, lenient, metrics, object, openapi,
+    page, process, service, session, special, user,
 };
 use crate::base::log;
+
+/// Bytes from which an answer is compressed for who takes it.
+const COMPRESSED: u64 = 1024;
 
 /// One request, understood and authenticated.
 pub(super) struct Ask {
@@ -78,6 +85,17 @@ pub fn router(state: Service) -> Router {
         .with_state(state.clone())
         .layer(from_fn_with_state(state, guard))
         .layer(from_fn(common_headers))
+        .layer(
+            CompressionLayer::new()
+                .gzip(true)
+                .compress_when(SizeAbove::new(COMPRESSED).and(compressible)),
+        )
+}
+
+/// JSON is worth it; bytes of attachments are asked for in parts, and what is followed must not
+/// wait in a compressor (rule: http/compression).
+fn compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
 }
 
 /// Headers of every answer: nothing is sniffed, framed or cached by strangers.
@@ -107,7 +125,9 @@ async fn guard(State(service): State<Service>, mut request: Request, next: Next)
     // The query may hold a token: it is not logged.
     let path = request.uri().path().to_owned();
     let full = request.headers().contains_key(CLIENT_HEADER);
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let noted = Arc::new(Noted { id: Arc::clone(&id), operation: OnceLock::new() });
+    request.extensions_mut().insert(Arc::clone(&noted));
+    let running = service.metrics.begin();
     let span = tracing::info_span!(target: "kompira::http", "request", request = &*id);
     let run = std::panic::AssertUnwindSafe(next.run(request).instrument(span.clone()));
     let mut response = match run.catch_unwind().await {
@@ -120,7 +140,10 @@ async fn guard(State(service): State<Service>, mut request: Request, next: Next)
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
-    let millis = service.clock.monotonic().saturating_sub(started).as_millis();
+    drop(running);
+    let took = service.clock.monotonic().saturating_sub(started);
+    service.metrics.end(noted.operation.get().copied().unwrap_or("none"), response.status(), took);
+    let millis = took.as_millis();
     tracing::info!(
         target: "kompira::http", parent: &span,
         status = response.status().as_u16(), millis = %millis, "{method} {path}"
@@ -128,8 +151,12 @@ async fn guard(State(service): State<Service>, mut request: Request, next: Next)
     response
 }
 
-#[derive(Clone)]
-struct RequestId(Arc<str>);
+/// What is known of a request besides the request.
+struct Noted {
+    id: Arc<str>,
+    /// Name of its operation, once it is found.
+    operation: OnceLock<&'static str>,
+}
 
 /// Everything that is not a health check.
 async fn resource(State(service): State<Service>, request: Request) -> Response {
@@ -153,8 +180,8 @@ async fn resource(State(service): State<Service>, request: Request) -> Response 
 async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
     let query = Query::parse(head.uri.query())?;
     let peer = head.extensions.get::<Peer>().copied().unwrap_or(Peer::Local { uid: None });
-    let request =
-        head.extensions.get::<RequestId>().map_or_else(log::request_id, |id| id.0.clone());
+    let noted = head.extensions.get::<Arc<Noted>>().cloned();
+    let request = noted.as_ref().map_or_else(log::request_id, |noted| Arc::clone(&noted.id));
     if service.shutdown.begun() {
         return Err(Fault::new(Kind::Unavailable, message!("http.going_down")).into());
     }
@@ -171,6 +198,10 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         (None, Ok(target)) => table::find(target),
         (None, Err(_)) => None,
     };
+    if let (Some(noted), Some(hit)) = (&noted, &hit) {
+        let name = hit.row.verb(&head.method).map_or("none", |verb| verb.name);
+        let _first = noted.operation.set(name);
+    }
     let open = hit.is_some_and(|hit| hit.row.verbs.iter().any(|verb| verb.need == Need::Nobody));
     let who = if open {
         identity::nobody(peer, &request)
@@ -180,6 +211,9 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         let asked = identity::Asked { peer, headers, query, method, request };
         pool.run(move || identity::identify(&service, &asked)).await?
     };
+    if !open && who.interface != Interface::Mng {
+        service.rates.request(who.user, service.clock.monotonic()).map_err(Failure::Rate)?;
+    }
     // Who is nobody learns nothing, not even what a path is.
     let target = target?;
     let hit = hit.ok_or_else(nothing)?;
@@ -218,6 +252,7 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::Object => Box::pin(object::object(ask, body, form)).await,
         Resource::Children | Resource::Descendant => ask.blocking(object::list).await,
         Resource::Execute => Box::pin(object::execute(ask, body)).await,
+        Resource::SubmitForm => Box::pin(object::submit(ask, body)).await,
         Resource::Rename | Resource::Move | Resource::Copy => {
             Box::pin(object::relocate(ask, body)).await
         }
@@ -246,11 +281,21 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::User => Box::pin(user::member(ask, body)).await,
         Resource::Groups => Box::pin(group::collection(ask, body)).await,
         Resource::Group => Box::pin(group::member(ask, body)).await,
+        Resource::Batch => Box::pin(batch::batch(ask, body)).await,
+        Resource::History
+        | Resource::HistoryAt
+        | Resource::HistoryDiff
+        | Resource::HistoryRestore => Box::pin(history::handle(ask, body)).await,
+        Resource::Description => Ok(answer::json(StatusCode::OK, &openapi::DOCUMENT)),
+        Resource::Metrics => ask.blocking(metrics::scrape).await,
         Resource::Changes => Box::pin(changes::changes(ask)).await,
         Resource::Login => Box::pin(session::login(ask, body)).await,
         Resource::Logout => ask.blocking(session::logout).await,
         Resource::HealthLive => Ok(health::live()),
-        Resource::Health | Resource::HealthReady => Ok(health::ready(&ask.service)),
+        // One server alone is always the active one.
+        Resource::Health | Resource::HealthReady | Resource::HealthActive => {
+            Ok(health::ready(&ask.service))
+        }
         _ => Box::pin(service::handle(ask, body)).await,
     }
 }
@@ -263,7 +308,7 @@ pub(super) fn nothing() -> Failure {
 /// Answers `OPTIONS`, and refuses verbs a resource does not take.
 pub(super) fn verbs(ask: &Ask, taken: Vec<Act>) -> Result<Option<Response>, Failure> {
     if ask.method == Method::OPTIONS {
-        let mut response = axum::http::StatusCode::OK.into_response();
+        let mut response = StatusCode::OK.into_response();
         response.headers_mut().insert(header::ALLOW, answer::allow(&taken));
         return Ok(Some(response));
     }

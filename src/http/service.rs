@@ -44,7 +44,7 @@ pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
 }
 
 /// Only for whoever may do everything.
-fn privileged(ask: &Ask) -> Result<(), Fault> {
+pub(super) fn privileged(ask: &Ask) -> Result<(), Fault> {
     if ask.service.tree.view().privileged(ask.who.user) {
         return Ok(());
     }

@@ -110,12 +110,13 @@ pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
         }
         Method::DELETE => {
             change(ask, |_, txn, target| {
-                Ok(match target {
-                    Ref::Schedule(id) => txn.delete_schedule(id)?,
-                    Ref::Incident(id) => txn.delete_incident(id)?,
-                    Ref::Task(id) => txn.delete_task(id)?,
+                let done = match target {
+                    Ref::Schedule(id) => txn.delete_schedule(id),
+                    Ref::Incident(id) => txn.delete_incident(id),
+                    Ref::Task(id) => txn.delete_task(id),
                     _ => return Err(nothing()),
-                })
+                };
+                done.map_err(Failure::from)
             })
             .await?;
             Ok(answer::nothing())
@@ -130,7 +131,8 @@ pub(super) async fn end(ask: &Arc<Ask>, body: Body) -> Answer {
     let result = if submits { task::result(ask.body(body).await?)? } else { None };
     change(ask, move |_, txn, target| {
         let Ref::Task(id) = target else { return Err(nothing()) };
-        Ok(if submits { txn.submit_task(id, result.clone())? } else { txn.cancel_task(id)? })
+        let done = if submits { txn.submit_task(id, result.clone()) } else { txn.cancel_task(id) };
+        done.map_err(Failure::from)
     })
     .await?;
     Ok(answer::json(StatusCode::OK, &Json::Bool(true)))

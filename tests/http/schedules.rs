@@ -56,7 +56,11 @@ fn a_schedule_is_made_changed_found_and_deleted() {
     assert_eq!((&row["minute"], &row["parameters"]), (&json!(""), &json!([])));
     assert_eq!(row["disabled"], false);
 
-    client.post("/scheduler", &json!({"name": "other", "job": "/root/job", "disabled": true}));
+    client.post("/scheduler", &json!({"name": "none", "job": "/root/job"})).expect(400);
+    client.post(
+        "/scheduler",
+        &json!({"name": "other", "job": "/root/job", "hour": "3", "disabled": true}),
+    );
     for (query, count) in [
         ("", 2),
         ("name=day", 1),
@@ -86,7 +90,7 @@ fn bad_schedules_are_refused_by_field() {
     let client = server.client();
     client.create("/root", "job", "Jobflow", json!({"source": "print('x')"}));
     client.create("/root", "text", "Text", json!({"text": "x"}));
-    let good = json!({"name": "n", "job": "/root/job"});
+    let good = json!({"name": "n", "job": "/root/job", "hour": "1"});
     for (change, field) in [
         (json!({"name": null}), "name"),
         (json!({"job": null}), "job"),
@@ -121,8 +125,8 @@ fn a_schedule_belongs_to_the_user_it_runs_as() {
     let mika = root.with_token(server.stdout(&["token", "create", "mika"]).trim());
     root.create("/root", "job", "Jobflow", json!({"source": "print('x')"}));
     mika.create("/home/mika", "job", "Jobflow", json!({"source": "print('x')"}));
-    root.post("/scheduler", &json!({"name": "a", "job": "/root/job"})).expect(201);
-    let own = json!({"name": "b", "job": "/home/mika/job"});
+    root.post("/scheduler", &json!({"name": "a", "job": "/root/job", "hour": "1"})).expect(201);
+    let own = json!({"name": "b", "job": "/home/mika/job", "hour": "1"});
     assert_eq!(mika.post("/scheduler", &own).expect(201).json()["user"], "mika");
     assert_eq!(mika.get("/scheduler").json()["count"], 1);
     assert_eq!(root.get("/scheduler").json()["count"], 2);

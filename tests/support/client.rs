@@ -69,6 +69,25 @@ impl Client {
     /// Sends one request with exactly this path and these headers, besides `Host`, `Accept`,
     /// `Authorization` and `Content-Length`.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.raw(&self.request(method, path, headers, body))
+    }
+
+    /// The same, reading the head of the answer alone: for answers that do not end.
+    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let _ = stream.write_all(&self.request(method, path, headers, body));
+        let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+        while !answer.windows(4).any(|window| window == b"\r\n\r\n") {
+            match stream.read(&mut piece) {
+                Ok(size) if size > 0 => answer.extend_from_slice(&piece[..size]),
+                _ => break,
+            }
+        }
+        Reply::parse(&answer)
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let mut head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         let given = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -89,7 +108,7 @@ impl Client {
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body);
-        self.raw(&bytes)
+        bytes
     }
 
     /// Sends these bytes and reads the one answer.

@@ -129,6 +129,7 @@ pub static ITEMS: &[Item] = &[
     item("http", "listen", Shape::Addresses, "127.0.0.1:8080"),
     item("http", "insecure_bind", Shape::Flag, "false"),
     item("http", "max_upload", Shape::Integer(1, ANY), "1024*1024*1024"),
+    item("http", "rate_limit", Shape::Integer(0, ANY), "0"),
     item("locale", "language", Shape::Word(&["auto", "en", "ja"]), "auto"),
     item("locale", "timezone", Shape::Text, "auto"),
 ];

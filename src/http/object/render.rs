@@ -34,7 +34,7 @@ impl Want {
 }
 
 /// An object in full; the caller needs read.
-pub(in crate::http) fn detail(
+pub(super) fn detail(
     view: &View,
     who: &Caller,
     id: ObjectId,
@@ -51,12 +51,36 @@ pub(in crate::http) fn detail(
 }
 
 /// An object in a list: without `fields` when the caller may not read it.
-pub(super) fn listed(view: &View, who: &Caller, id: ObjectId, want: &Want) -> Result<Json, Fault> {
+pub(in crate::http) fn listed(
+    view: &View,
+    who: &Caller,
+    id: ObjectId,
+    want: &Want,
+) -> Result<Json, Fault> {
     let stub = view.stub(who, id)?;
     if !stub.access.read || !(want.has("fields") || want.has("data")) {
         return render(view, &stub, None, want);
     }
     Ok(detail(view, who, id, want)?.0)
+}
+
+/// An object as it was; its passwords stay hidden, whoever asks.
+pub(in crate::http) fn former(
+    view: &View,
+    object: &crate::tree::Object,
+    want: &Want,
+) -> Result<Json, Fault> {
+    let mut map = Map::new();
+    for def in object.stub.def.fields() {
+        let value = view.field(object, &def.name).unwrap_or_default();
+        map.insert(def.name.clone(), to_json(view, value.as_ref())?);
+    }
+    let data = match &object.data {
+        Some(data) => Some(to_json(view, &Value::Dict(data.clone()))?),
+        None => None,
+    };
+    let fields = want.has("fields").then_some(Json::Object(map));
+    render(view, &object.stub, Some(Inner { fields, data }), want)
 }
 
 /// What is shown of an object with its fields.

@@ -1,10 +1,11 @@
 //! Creating and changing objects (rule: http/objects).
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::{ObjectId, UserId};
+use kompira_schema::id::{ObjectId, Rev, UserId};
 use kompira_schema::layout::json;
 use kompira_schema::path::{Name, ObjectPath};
+use kompira_schema::tree::Caller;
 use kompira_schema::types::Container;
 use kompira_schema::validate::Source;
 use kompira_schema::value::{Dict, Ref, Value};
@@ -14,6 +15,7 @@ use super::render::{self, Want};
 use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
+use crate::http::table::Act;
 use crate::store::Durability;
 use crate::tree::{Draft, Patch, Replace, Txn, View};
 
@@ -79,6 +81,22 @@ impl Wish {
         })
     }
 
+    /// What a replacement must name.
+    fn check_whole(&self) -> Result<(), Failure> {
+        let missing: Vec<_> = [
+            ("owner", self.owner.is_none()),
+            ("fields", self.fields.is_none()),
+            ("user_permissions", self.users.is_none()),
+            ("group_permissions", self.groups.is_none()),
+            ("display_name", self.display_name.is_none()),
+        ]
+        .into_iter()
+        .filter(|(_, missing)| *missing)
+        .map(|(key, _)| (key.to_owned(), REQUIRED.to_owned()))
+        .collect();
+        if missing.is_empty() { Ok(()) } else { Err(Failure::Fields(missing)) }
+    }
+
     fn owner(&self, view: &View) -> Result<Option<UserId>, Failure> {
         self.owner.as_deref().map(|name| user(view, "owner", name)).transpose()
     }
@@ -137,27 +155,101 @@ fn rights(key: &str, name: &str, entry: &Json) -> Result<Rights, Failure> {
     Ok(Rights { read: flag("readable")?, write: flag("writable")?, execute: flag("executable")? })
 }
 
-/// `POST` on a container.
-pub(super) fn create(ask: &Ask, body: Option<Json>) -> Answer {
-    let wish = Wish::read(body)?;
-    let name = match &wish.name {
-        None | Some(Json::Null) => return Err(Failure::field("name", REQUIRED)),
-        Some(Json::String(text)) => Name::new(text).map_err(on_name)?,
-        Some(_) => return Err(Failure::field("name", "Not a valid string.")),
-    };
+/// One change of an object, read and not yet made.
+pub(in crate::http) struct Change {
+    act: Act,
+    path: ObjectPath,
+    wish: Wish,
+    /// Of what is made.
+    name: Option<Name>,
+    /// The revision it is based on.
+    base: Option<Rev>,
+}
+
+/// A change that was made in a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Applied {
+    /// What was changed; `None`: it is gone.
+    pub(in crate::http) id: Option<ObjectId>,
+    /// What is answered.
+    pub(in crate::http) status: StatusCode,
+}
+
+impl Change {
+    /// Reads the body of a change.
+    pub(in crate::http) fn read(
+        act: Act,
+        path: ObjectPath,
+        body: Option<Json>,
+        base: Option<Rev>,
+    ) -> Result<Self, Failure> {
+        let wish = if act == Act::Delete { Wish::default() } else { Wish::read(body)? };
+        let mut name = None;
+        match act {
+            Act::Post => {
+                name = Some(match &wish.name {
+                    None | Some(Json::Null) => return Err(Failure::field("name", REQUIRED)),
+                    Some(Json::String(text)) => Name::new(text).map_err(on_name)?,
+                    Some(_) => return Err(Failure::field("name", "Not a valid string.")),
+                });
+            }
+            Act::Put => wish.check_whole()?,
+            Act::Get | Act::Patch | Act::Delete => {}
+        }
+        Ok(Self { act, path, wish, name, base })
+    }
+
+    /// Whether it makes an object.
+    pub(in crate::http) fn creates(&self) -> bool {
+        self.act == Act::Post
+    }
+
+    /// Where.
+    pub(in crate::http) fn path(&self) -> &ObjectPath {
+        &self.path
+    }
+
+    /// Makes it.
+    pub(in crate::http) fn apply(&self, who: &Caller, txn: &mut Txn) -> Result<Applied, Failure> {
+        let here = txn.resolve(&self.path)?;
+        if let Some(name) = &self.name {
+            let id = create_in(who, txn, &self.wish, here, name)?;
+            return Ok(Applied { id: Some(id), status: StatusCode::CREATED });
+        }
+        if self.act == Act::Delete {
+            super::check_base(self.base, txn.head(here)?.rev)?;
+            txn.delete(here)?;
+            return Ok(Applied { id: None, status: StatusCode::NO_CONTENT });
+        }
+        let patch = patch(who, txn, &self.wish, here, self.act == Act::Put)?;
+        txn.update(here, self.base, patch)?;
+        Ok(Applied { id: Some(here), status: StatusCode::OK })
+    }
+}
+
+/// Makes one change in a commit of its own.
+pub(super) fn one(ask: &Ask, change: &Change) -> Answer {
     let mut refused = None;
     let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
         refused = None;
-        create_in(ask, txn, &wish, &name).map_err(|failure| escape(&mut refused, failure))
+        change.apply(&ask.who, txn).map_err(|failure| escape(&mut refused, failure))
     });
-    let id = finish(done, refused)?.value;
-    answer_with(ask, id, StatusCode::CREATED)
+    let applied = finish(done, refused)?.value;
+    match applied.id {
+        Some(id) => answer_with(ask, id, applied.status),
+        None => Ok(answer::nothing()),
+    }
 }
 
-fn create_in(ask: &Ask, txn: &mut Txn, wish: &Wish, name: &Name) -> Result<ObjectId, Failure> {
-    let parent = txn.resolve(&ask.target.path)?;
-    let type_id = type_of_new(ask, txn, wish, parent)?;
-    let inherited = txn.stub(&ask.who, parent)?.acl;
+fn create_in(
+    who: &Caller,
+    txn: &mut Txn,
+    wish: &Wish,
+    parent: ObjectId,
+    name: &Name,
+) -> Result<ObjectId, Failure> {
+    let type_id = type_of_new(who, txn, wish, parent)?;
+    let inherited = txn.stub(who, parent)?.acl;
     let draft = Draft {
         fields: wish.fields.clone().unwrap_or_default(),
         source: Some(Source::Json),
@@ -174,11 +266,16 @@ fn create_in(ask: &Ask, txn: &mut Txn, wish: &Wish, name: &Name) -> Result<Objec
     })
 }
 
-fn type_of_new(ask: &Ask, txn: &Txn, wish: &Wish, parent: ObjectId) -> Result<ObjectId, Failure> {
+fn type_of_new(
+    who: &Caller,
+    txn: &Txn,
+    wish: &Wish,
+    parent: ObjectId,
+) -> Result<ObjectId, Failure> {
     match &wish.type_object {
         None | Some(Json::Null) => {
             if let Container::OfTypeIn(field) = &txn.type_of(parent)?.container {
-                let table = txn.get(&ask.who, parent)?;
+                let table = txn.get(who, parent)?;
                 if let Some(Value::Object(Ref::Object(id))) = txn.field(&table, field).as_deref() {
                     return Ok(*id);
                 }
@@ -199,43 +296,9 @@ fn on_name(fault: Fault) -> Failure {
     Failure::field("name", answer::text(fault.told()))
 }
 
-/// `PUT` and `PATCH`.
-pub(super) fn update(ask: &Ask, body: Option<Json>) -> Answer {
-    let put = ask.method == Method::PUT;
-    let wish = Wish::read(body)?;
-    if put {
-        let missing: Vec<_> = [
-            ("owner", wish.owner.is_none()),
-            ("fields", wish.fields.is_none()),
-            ("user_permissions", wish.users.is_none()),
-            ("group_permissions", wish.groups.is_none()),
-            ("display_name", wish.display_name.is_none()),
-        ]
-        .into_iter()
-        .filter(|(_, missing)| *missing)
-        .map(|(key, _)| (key.to_owned(), REQUIRED.to_owned()))
-        .collect();
-        if !missing.is_empty() {
-            return Err(Failure::Fields(missing));
-        }
-    }
-    let base = super::if_match(&ask.headers)?;
-    let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
-        refused = None;
-        let id = txn.resolve(&ask.target.path)?;
-        let patch =
-            patch(ask, txn, &wish, id, put).map_err(|failure| escape(&mut refused, failure))?;
-        txn.update(id, base, patch)?;
-        Ok(id)
-    });
-    let id = finish(done, refused)?.value;
-    answer_with(ask, id, StatusCode::OK)
-}
-
 /// What of the wish differs from the present state: sending back what one got changes nothing.
-fn patch(ask: &Ask, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Result<Patch, Failure> {
-    let stub = txn.stub(&ask.who, id)?;
+fn patch(who: &Caller, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Result<Patch, Failure> {
+    let stub = txn.stub(who, id)?;
     let differs =
         |wished: &Option<String>, present: &str| wished.clone().filter(|text| text != present);
     Ok(Patch {
