@@ -28,7 +28,7 @@ use kompira_schema::error::{Fault, Kind};
 use crate::base::clock::{Clock, System};
 use crate::base::config::Config;
 use crate::base::shutdown::Shutdown;
-use crate::engine::Engine;
+use crate::engine::{Engine, Missed};
 use crate::files::Processes;
 use crate::http::{self, About, Parts, Pool, Service};
 use crate::tree::Tree;
@@ -69,6 +69,8 @@ pub struct Start {
     pub rate_limit: u64,
     /// Concurrent commands.
     pub pool_size: usize,
+    /// What becomes of scheduled runs that were missed.
+    pub missed: Missed,
     /// Zone of the server.
     pub zone: TimeZone,
     /// Language of texts that are stored.
@@ -99,6 +101,7 @@ impl Start {
             max_upload: UPLOAD_BYTES_MAX,
             rate_limit: 0,
             pool_size: crate::remote::Manager::POOL,
+            missed: Missed::default(),
             zone: TimeZone::system(),
             lang: Lang::En,
             log: data.join("log"),
@@ -120,6 +123,10 @@ impl Start {
                 .integer("agent", "pool_size")
                 .and_then(|size| usize::try_from(size).ok())
                 .unwrap_or(crate::remote::Manager::POOL),
+            missed: match config.text("scheduler", "missed_runs") {
+                "once" => Missed::Once,
+                _ => Missed::Skip,
+            },
             zone: match config.text("locale", "timezone") {
                 "auto" => TimeZone::system(),
                 name => TimeZone::get(name).unwrap_or_else(|_| TimeZone::system()),
@@ -277,6 +284,9 @@ fn run_startup(service: &Service) {
         let Some(engine) = &service.engine else { return };
         if let Err(fault) = engine.run_startup(&first::owner("kompira serve")) {
             tracing::error!(?fault, "the start-up jobflows could not be started");
+        }
+        if let Err(fault) = engine.run_schedules() {
+            tracing::error!(?fault, "the scheduler could not be started");
         }
     });
 }

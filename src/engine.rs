@@ -21,6 +21,7 @@ pub mod process;
 mod queue;
 mod recover;
 mod row;
+mod schedule;
 mod sessions;
 mod settings;
 mod slot;
@@ -50,6 +51,7 @@ use kompira_schema::value::Ref;
 pub use console::{ConsoleEvent, ConsoleStream, ConsoleText};
 pub use limits::Limits;
 pub use process::{Filter, Modes, Monitoring, Params, ProcessInfo, Status};
+pub use schedule::Missed;
 
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
@@ -114,6 +116,7 @@ impl Engine {
             sessions: sessions::Sessions::default(),
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
+            schedules: schedule::Schedules::default(),
             stopping: AtomicBool::new(false),
             stopped: Arc::new(Alarm::default()),
             threads: Mutex::new(Vec::new()),
@@ -139,6 +142,14 @@ impl Engine {
             engine.thread("engine-expiry", expire)?;
         }
         Ok(engine)
+    }
+
+    /// Begins to run what `/scheduler` holds; until then nothing of it is due.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn run_schedules(&self) -> Result<(), Fault> {
+        self.thread("engine-schedule", schedule::run)
     }
 
     fn thread(
@@ -194,7 +205,7 @@ impl Engine {
         params: Params,
         options: StartOptions,
     ) -> Result<ProcessId, Fault> {
-        start::execute(&self.inner, who, job, &params, &options)
+        start::execute(&self.inner, who, job, &params, &options, &|_| Ok(()))
     }
 
     /// The record of a process that `who` may see.
@@ -487,6 +498,7 @@ impl Engine {
         self.inner.queue.close();
         self.inner.timers.close();
         self.inner.outbox.close();
+        self.inner.schedules.close();
         self.inner.stopped.ring();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
         for thread in threads {
@@ -513,7 +525,7 @@ impl Engine {
     }
 }
 
-/// Wakes those who wait for a channel whose queue changed.
+/// Wakes those who wait for what changed.
 fn listen(inner: &Arc<Inner>, feed: &Subscription) {
     let weak = Arc::downgrade(inner);
     while let Some(fed) = feed.recv() {
@@ -525,9 +537,17 @@ fn listen(inner: &Arc<Inner>, feed: &Subscription) {
             Fed::Commit(commit) => commit
                 .changes
                 .iter()
-                .map(|change| vm::request::Source::Reference(change.subject))
+                .map(|change| {
+                    if let Ref::Schedule(id) = change.subject {
+                        inner.schedules.changed(id);
+                    }
+                    vm::request::Source::Reference(change.subject)
+                })
                 .collect(),
-            Fed::Missed => inner.mailbox.sources(),
+            Fed::Missed => {
+                inner.schedules.missed();
+                inner.mailbox.sources()
+            }
         };
         for source in sources {
             for id in inner.mailbox.waiting(source) {

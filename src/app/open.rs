@@ -106,7 +106,7 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
             .collect(),
     });
     let runner = Manager::new(Arc::new(local), start.pool_size);
-    let limits = Limits { commands: start.pool_size, ..Limits::default() };
+    let limits = Limits { commands: start.pool_size, missed: start.missed, ..Limits::default() };
     Engine::start(
         tree.clone(),
         Arc::new(crate::stdlib::builtins()),

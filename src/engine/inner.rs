@@ -20,6 +20,7 @@ use super::locks::Locks;
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
+use super::schedule::Schedules;
 use super::sessions::Sessions;
 use super::slot::{Order, Slot};
 use super::slots::Slots;
@@ -48,6 +49,7 @@ pub(super) struct Inner {
     pub(super) sessions: Sessions,
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
+    pub(super) schedules: Schedules,
     pub(super) stopping: AtomicBool,
     /// Rings when the engine stops.
     pub(super) stopped: Arc<Alarm>,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::schedule::Missed;
+
 /// Bounds of the engine; the composition root fills them from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -29,6 +31,8 @@ pub struct Limits {
     pub save: Duration,
     /// Finished processes are deleted after this; `None`: never. Documented: there is no expiry.
     pub keep_finished: Option<Duration>,
+    /// What becomes of scheduled runs that were missed.
+    pub missed: Missed,
 }
 
 impl Default for Limits {
@@ -46,6 +50,7 @@ impl Default for Limits {
             writes: 200,
             save: Duration::from_secs(1),
             keep_finished: None,
+            missed: Missed::default(),
         }
     }
 }

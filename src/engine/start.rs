@@ -26,13 +26,15 @@ use crate::tree::Txn;
 /// Steps of one parameter expression. Reason: it is evaluated while the caller waits.
 const EXPRESSION_STEPS: u64 = 100_000;
 
-/// Starts a process of `job` as `who`; it is durable when this returns.
+/// Starts a process of `job` as `who`; it is durable when this returns, and with it what `also`
+/// wrote.
 pub(super) fn execute(
     inner: &Arc<Inner>,
     who: &Caller,
     job: ObjectId,
     params: &Params,
     options: &StartOptions,
+    also: &dyn Fn(&mut Txn) -> Result<(), Fault>,
 ) -> Result<ProcessId, Fault> {
     inner.refuse_when_stopping()?;
     if inner.is_full(1) {
@@ -44,9 +46,11 @@ pub(super) fn execute(
         evaluated = Some(Params::Values(evaluate(inner, who, job, id, expressions)?));
     }
     let params = evaluated.as_ref().unwrap_or(params);
-    inner
-        .tree
-        .write(who, Durability::Synced, |txn| create(inner, txn, who, id, job, params, options))?;
+    inner.tree.write(who, Durability::Synced, |txn| {
+        create(inner, txn, who, id, job, params, options)?;
+        also(txn)?;
+        inner.before_commit()
+    })?;
     fail_point!("engine.start.after_commit");
     if !inner.after_commit() {
         return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
@@ -117,8 +121,7 @@ fn create(
     }
     row.status = Status::New;
     row.wait = Some(Wait::Room);
-    put_new(txn, id, &row)?;
-    inner.before_commit()
+    put_new(txn, id, &row)
 }
 
 /// Puts the record of a process that is new.
@@ -177,6 +180,16 @@ fn shown(value: &Value) -> String {
         Value::Float(number) => number.to_string(),
         other => format!("{other:?}"),
     }
+}
+
+/// The values of parameter expressions, before there is a process.
+pub(super) fn values_of(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    expressions: &IndexMap<String, String>,
+) -> Result<Dict, Fault> {
+    evaluate(inner, who, job, ProcessId(0), expressions)
 }
 
 /// Evaluates parameter expressions in a scratch process that may read but do nothing.

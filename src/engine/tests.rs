@@ -6,6 +6,7 @@ mod flow;
 mod kill;
 mod limits;
 mod orders;
+mod schedule;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -225,6 +226,7 @@ impl World {
         engine.inner.queue.close();
         engine.inner.timers.close();
         engine.inner.outbox.close();
+        engine.inner.schedules.close();
         engine.inner.stopped.ring();
         let threads = std::mem::take(&mut *engine.inner.threads.lock());
         for thread in threads {

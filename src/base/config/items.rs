@@ -125,6 +125,7 @@ pub static ITEMS: &[Item] = &[
     item("agent", "disable_cache", Shape::Flag, "false"),
     item("agent", "cache_duration", SECONDS, "300"),
     item("event", "channel", Shape::Object, "/system/channels/Alert"),
+    item("scheduler", "missed_runs", Shape::Word(&["skip", "once"]), "skip"),
     item("paths", "data", Shape::Path, "/var/opt/kompira"),
     item("http", "listen", Shape::Addresses, "127.0.0.1:8080"),
     item("http", "insecure_bind", Shape::Flag, "false"),

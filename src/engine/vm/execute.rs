@@ -360,7 +360,8 @@ impl Machine {
 
     /// A call whose target was looked up before and whose arguments are just the first parameters,
     /// the rest having defaults; `false` if it is not that simple.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called in one place, where every call of a jobflow goes")]
     pub(super) fn enter_known(
         &mut self,
         programs: &[Linked],
@@ -401,7 +402,8 @@ impl Machine {
     }
 
     /// Returns a value from a frame in which nothing is open; `false` if it is not that simple.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called in one place, where every return goes")]
     pub(super) fn leave_frame(&mut self, value: Value) -> bool {
         let depth = self.frames.len();
         let (Some(frame), true) = (self.frames.last(), depth > 1) else { return false };

@@ -85,9 +85,12 @@ impl Machine {
             let unit = linked(programs, frame.program);
             let code = &*unit.program.code;
             let constants = &*unit.constants;
-            let base = frame.base as usize;
+            let number = frame.program;
+            let mut base = frame.base as usize;
             let mut ip = frame.ip as usize;
             let mut registers = &mut self.stack[base..];
+            // Only what is asked of the host changes it.
+            let mut epoch = host.epoch();
 
             macro_rules! get {
                 ($operand:expr) => {{
@@ -115,6 +118,7 @@ impl Machine {
                     match $work {
                         Ok(value) => {
                             registers = &mut self.stack[base..];
+                            epoch = host.epoch();
                             value
                         }
                         Err(raise) => {
@@ -123,6 +127,20 @@ impl Machine {
                         }
                     }
                 };
+            }
+            // A frame came or went: if the topmost runs the same code, little has to be looked up.
+            macro_rules! changed_frame {
+                () => {{
+                    budget.0 -= 1;
+                    let frame = *self.frames.last().expect("a frame came, or one was left");
+                    if frame.program != number {
+                        continue 'frame;
+                    }
+                    base = frame.base as usize;
+                    ip = frame.ip as usize;
+                    registers = &mut self.stack[base..];
+                    continue;
+                }};
             }
             macro_rules! boundary {
                 () => {
@@ -402,7 +420,6 @@ impl Machine {
                     }
                     Op::Path { into, path } => {
                         let kept = &unit.paths[path as usize];
-                        let epoch = host.epoch();
                         let (since, value) = kept.get();
                         if since == epoch && !value.is_absent() {
                             set!(into, value);
@@ -607,8 +624,7 @@ impl Machine {
                     Op::ReturnValue { value } => {
                         let value = get!(value);
                         if budget.0 > 1 && !self.heap.crowded() && self.leave_frame(value) {
-                            budget.0 -= 1;
-                            continue 'frame;
+                            changed_frame!();
                         }
                         keep!();
                         let (status, error) = (Value::Int(0), self.empty);
@@ -672,16 +688,15 @@ impl Machine {
                         if let Value::Ref(super::value::RefKind::Object, id) =
                             registers[first as usize]
                             && budget.0 > 1
-                            && let (epoch, object, number) = unit.calls[id as usize % CALLS].get()
+                            && let (since, object, number) = unit.calls[id as usize % CALLS].get()
                             && object == id
-                            && epoch == host.epoch()
+                            && since == epoch
                             && !self.heap.crowded()
                         {
                             let at = base + first as usize + 2;
                             let shape = &unit.program.shapes[shape as usize];
                             if self.enter_known(programs, number, at, shape) {
-                                budget.0 -= 1;
-                                continue 'frame;
+                                changed_frame!();
                             }
                         }
                         leave!(self.perform(programs, host, (first, shape, controls), base, false));
