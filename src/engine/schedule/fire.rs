@@ -66,18 +66,16 @@ fn begin(
     handled: &Handled,
     run: Timestamp,
 ) -> Result<(), Fault> {
-    let started = inner
-        .tree
-        .view()
-        .check_run(schedule)
-        .and_then(|()| parameters(inner, schedule))
-        .and_then(|params| {
-            let options =
-                StartOptions { schedule: Some(schedule.id), ..StartOptions::default() };
-            start::execute(inner, &caller(schedule), schedule.job, &params, &options, &|txn| {
-                put(txn, schedule.id, handled)
-            })
-        });
+    let started =
+        inner.tree.view().check_run(schedule).and_then(|()| parameters(inner, schedule)).and_then(
+            |params| {
+                let options =
+                    StartOptions { schedule: Some(schedule.id), ..StartOptions::default() };
+                start::execute(inner, &caller(schedule), schedule.job, &params, &options, &|txn| {
+                    put(txn, schedule.id, handled)
+                })
+            },
+        );
     match started {
         Ok(process) => {
             let late = inner.now().duration_since(run);

@@ -182,7 +182,8 @@ fn a_server_that_ends_at_any_commit_runs_a_schedule_once() {
             world.until("the scheduler sleeps", || world.clock.waiting() > 1);
             world.clock.advance(Duration::from_secs(55));
             world.clock.advance(Duration::from_secs(5));
-            world.until("the server ends", || world.engine().inner.kill.dead() || runs(&world) == 1);
+            world
+                .until("the server ends", || world.engine().inner.kill.dead() || runs(&world) == 1);
             world.crash();
             world.engine().inner.kill.disarm();
             world.engine().run_schedules().unwrap();

@@ -361,7 +361,10 @@ impl Machine {
     /// A call whose target was looked up before and whose arguments are just the first parameters,
     /// the rest having defaults; `false` if it is not that simple.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "called in one place, where every call of a jobflow goes")]
+    #[expect(
+        clippy::inline_always,
+        reason = "called in one place, where every call of a jobflow goes"
+    )]
     pub(super) fn enter_known(
         &mut self,
         programs: &[Linked],
