@@ -1,7 +1,9 @@
 //! Jobflow sources: the examples of the language, and what is said about wrong ones.
 
 mod conformance;
+mod manual;
 mod outside;
+mod sources;
 
 use std::path::{Path, PathBuf};
 

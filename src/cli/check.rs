@@ -18,12 +18,13 @@ const SOURCE_BYTES_MAX: u64 = 1 << 20;
 /// Find what is wrong with jobflow sources
 ///
 /// Findings go to standard error with the line and a caret; exit status 1 if there is an error.
+/// No server is needed.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira check hello.jobflow jobs/*.jobflow")]
+#[command(after_help = "Example:\n  kompira check hello.jobflow jobs/")]
 pub(super) struct Check {
-    /// Files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Files, and directories with `*.jobflow` files in them; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Print the findings as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -33,7 +34,7 @@ impl Check {
     pub(super) fn main(&self) -> Result<ExitCode, Trouble> {
         let mut failed = false;
         let mut all = Vec::new();
-        for file in &self.files {
+        for file in &files(&self.paths)? {
             let name = file.display().to_string();
             let compiled = lang::compile(&source(file)?);
             let found = &compiled.diagnostics;
@@ -56,11 +57,11 @@ impl Check {
 ///
 /// Prints the result, or with --write changes the files. A source with errors is not touched.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kompira fmt --write jobs/*.jobflow")]
+#[command(after_help = "Example:\n  kompira fmt --write jobs/")]
 pub(super) struct Fmt {
-    /// Files; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Files, and directories with `*.jobflow` files in them; `-` is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// Change the files
     #[arg(short, long)]
     write: bool,
@@ -72,7 +73,7 @@ pub(super) struct Fmt {
 impl Fmt {
     pub(super) fn main(&self) -> Result<ExitCode, Trouble> {
         let mut exit = Exit::Ok;
-        for file in &self.files {
+        for file in &files(&self.paths)? {
             let old = source(file)?;
             let new = match lang::format(&old) {
                 Ok(new) => new,
@@ -99,6 +100,47 @@ impl Fmt {
         }
         Ok(exit.into())
     }
+}
+
+/// The files that are named, and the sources below the directories that are, in the order of their
+/// names. Hidden entries and links to directories are passed over.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Trouble> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut below = Vec::new();
+            collect(path, &mut below)?;
+            if below.is_empty() {
+                return Err(Trouble::failed(format!("{}: no *.jobflow in it", path.display())));
+            }
+            below.sort();
+            found.extend(below);
+        } else {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), Trouble> {
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        let told =
+            |error: std::io::Error| Trouble::failed(format!("{}: {error}", directory.display()));
+        for entry in std::fs::read_dir(&directory).map_err(told)? {
+            let entry = entry.map_err(told)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(told)?);
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if kind.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|suffix| suffix == "jobflow") {
+                found.push(path);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn show(found: &[diagnose::Diagnostic], source: &str, name: &str) {

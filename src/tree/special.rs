@@ -26,6 +26,8 @@ pub struct ScheduleDraft {
     pub job: Option<ObjectId>,
     /// Runs once, in this minute: the times of the rest are not looked at.
     pub once: Option<Timestamp>,
+    /// Its times may be given afterwards; until then it never runs.
+    pub times_later: bool,
     /// The rest.
     pub rest: SchedulePatch,
 }

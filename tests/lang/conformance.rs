@@ -4,7 +4,7 @@
 //! A case is `=== title`, a program, `---` and what its console must show. Lines that begin with
 //! `!` after that say how it ends (`! ABORTED 2`; `! error TEXT`; `! result TEXT`), or that it is
 //! refused: `! K08 3`, code and line. Before the program, `@ jobflow NAME` and `@ script NAME` make
-//! neighbours (up to the next `@`, or `@ main`), `@ channel NAME` and `@ text NAME CONTENT` objects.
+//! neighbours (up to the next `@`, or `@ main`), `@ channel NAME`, `@ text NAME CONTENT` and `@ object NAME TYPE FIELDS` (JSON) objects.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn read(file: &str, text: &str) -> Vec<Case> {
                 let content = words.next().unwrap_or_default().to_owned();
                 match kind.as_str() {
                     "main" => {}
-                    "channel" | "text" => case.around.push((kind, name, content)),
+                    "channel" | "text" | "object" => case.around.push((kind, name, content)),
                     _ => neighbour = Some((kind, name, String::new())),
                 }
                 continue;
@@ -101,6 +101,10 @@ fn play(client: &Client, number: usize, case: &Case) -> Result<(), String> {
             "script" => ("ScriptJob", json!({"source": content})),
             "channel" => ("Channel", json!({})),
             "text" => ("Text", json!({"text": content})),
+            "object" => {
+                let (kind, fields) = content.split_once(' ').unwrap_or((content, "{}"));
+                (kind, serde_json::from_str(fields).map_err(|error| error.to_string())?)
+            }
             other => return Err(format!("unknown word: @ {other}")),
         };
         client.create(&dir, name, kind, fields);

@@ -58,7 +58,7 @@ impl World<'_> {
         }
         let path = self.path(id);
         let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
-        if self.is_method(&def, name) {
+        if self.is_method(&def, name) || super::special::methods::of_root(&path, name).is_some() {
             let method = Function::Method(Receiver(target.into()), name.into());
             return Ok(heap.function(method));
         }
@@ -98,6 +98,16 @@ impl World<'_> {
             "user_permissions" | "group_permissions" => {
                 let entries = self.permissions(&stub.acl, name == "group_permissions");
                 heap.import(&Plain::Dict(entries))
+            }
+            "data" if self.has_data(id) => {
+                let object =
+                    self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+                let dict = heap.dict(crate::engine::vm::dict::Dict::new());
+                for (key, value) in object.data.iter().flatten() {
+                    let value = self.open(heap, id, &format!("data.{key}"), None, value)?;
+                    heap.dict_set_str(dict, key, value);
+                }
+                dict
             }
             _ => {
                 if stub.def.property(name).is_none() {

@@ -1,7 +1,7 @@
 //! Looking for events (rule: `operations/events`).
 
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::{ObjectId, ProcessId};
+use kompira_schema::id::{ObjectId, ProcessId, TaskId};
 use kompira_schema::limits::QUEUE_MESSAGES_MAX;
 use kompira_schema::message;
 use kompira_schema::value::{Ref, Value as Plain};
@@ -11,6 +11,7 @@ use super::memory::{Arrived, CLOSED};
 use crate::engine::row::{self, Row};
 use crate::engine::vm::request::{Answer, Awaited, Guard, Received, Source};
 use crate::store::Family;
+use crate::tree::special::TaskStatus;
 
 /// A message and its number, or why there will be none.
 type Message = Result<(u64, Plain), String>;
@@ -67,10 +68,20 @@ impl World<'_> {
                         }
                         Arrived::Left => return Ok(Some(Answer::Refused(CLOSED.to_owned()))),
                     },
-                    Source::Reference(_) => {
-                        let lost = received(place, -1, Plain::Null, None);
-                        let error = "this source of events is not available yet".to_owned();
-                        return Ok(Some(Answer::Event(Received { error, ..lost })));
+                    Source::Reference(Ref::Task(id)) => match self.task_answer(id)? {
+                        None => {}
+                        Some(Ok(message)) => {
+                            let id = one.peek.then_some(id.0);
+                            return Ok(Some(Answer::Event(received(place, 0, message, id))));
+                        }
+                        Some(Err(error)) => {
+                            let lost = received(place, -1, Plain::Null, None);
+                            return Ok(Some(Answer::Event(Received { error, ..lost })));
+                        }
+                    },
+                    Source::Reference(other) => {
+                        let why = format!("'{}' cannot be waited for", kind(other));
+                        return Ok(Some(Answer::Refused(why)));
                     }
                 }
             }
@@ -93,6 +104,26 @@ impl World<'_> {
                 error: String::new(),
             })
         }))
+    }
+
+    /// The answer of a task; an error if there will be none. Looking offers it.
+    fn task_answer(&mut self, id: TaskId) -> Result<Option<Result<Plain, String>>, Fault> {
+        let path = format!("/task/id_{id}");
+        let Some(task) = self.txn.task(id)? else {
+            return Ok(Some(Err(format!("object not found: {path}"))));
+        };
+        if !self.txn.sees_special(&self.who, Ref::Task(id))? {
+            return Ok(Some(Err(format!("permission denied: {path}"))));
+        }
+        if task.status.is_open() {
+            if task.status == TaskStatus::Waiting {
+                self.txn.offer_task(id)?;
+                self.said.writes += 1;
+            }
+            return Ok(None);
+        }
+        let why = || format!("the task was cancelled: {path}");
+        Ok(Some(task.answer().cloned().ok_or_else(why)))
     }
 
     fn has_ended(&self, id: ProcessId) -> Result<bool, Fault> {
@@ -143,6 +174,11 @@ impl World<'_> {
         }
         Ok(Some(messages.swap_remove(place)))
     }
+}
+
+/// What a special object is, as `type()` says it.
+fn kind(of: Ref) -> &'static str {
+    Plain::Object(of).type_name()
 }
 
 /// How many messages a guard looks at: `?` at the head alone, `??` at all.

@@ -7,6 +7,7 @@ use kompira_schema::types::{TypeDef, common_methods};
 use kompira_schema::value::{Dict, Ref, Value as Plain};
 
 use super::World;
+use super::special::methods;
 use crate::engine::vm::builtin::{missing, too_many, twice, unexpected};
 use crate::engine::vm::{Given, Handle, Heap, Raise, RefKind, Value};
 use crate::tree::{Draft, Patch};
@@ -69,17 +70,14 @@ impl World<'_> {
             return self.memory_method(heap, target.id, name, given);
         }
         let Some(id) = target.object() else {
-            return match (target.reference(), name) {
-                (Some(Ref::Process(id)), "delete") => {
-                    Bound::new(given, name, &[], 0)?;
-                    self.delete_process(id).map(|()| Value::Null)
-                }
-                _ => Err(Raise::attribute(name)),
-            };
+            return self.special_method(target, name, given);
         };
         let path = self.path(id);
         let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
-        if !self.is_method(&def, name) {
+        if methods::of_root(&path, name).is_some() && name == "add" {
+            return self.add_special(heap, id, &path, given);
+        }
+        if !self.is_method(&def, name) && methods::of_root(&path, name).is_none() {
             return Err(Raise::attribute(name));
         }
         let table = def.builtin && def.name == "Table";
@@ -129,6 +127,7 @@ impl World<'_> {
                 self.change(id, |txn| txn.move_to(object, id, new.as_ref(), None))?;
             }
             "find" => return self.find_query(heap, id, given),
+            "glob" => return self.glob_query(heap, id, given),
             "render" => {
                 Bound::new(given, name, &[], 0)?;
                 let text = self

@@ -4,10 +4,13 @@ use kompira_schema::id::{ObjectId, ProcessId};
 use kompira_schema::value::{Dict, Ref, Value as Plain};
 
 use super::World;
+use super::method::Bound;
+use super::special::methods::below;
 use crate::engine::row;
 use crate::engine::vm::host::Ask;
 use crate::engine::vm::{Given, Handle, Heap, Raise, RefKind, Value};
-use crate::tree::query::{Depth, Query};
+use crate::tree::query::{Depth, Page, Query};
+use crate::tree::special::SpecialQuery;
 
 /// The query for all children of a container, in its order.
 pub(super) fn children(of: ObjectId) -> Plain {
@@ -46,6 +49,25 @@ impl World<'_> {
         Ok(heap.lazy(query))
     }
 
+    /// `glob(pattern)` of a container.
+    pub(super) fn glob_query(
+        &mut self,
+        heap: &mut Heap,
+        dir: ObjectId,
+        given: &Given,
+    ) -> Result<Value, Raise> {
+        let bound = Bound::new(given, "glob", &["pattern"], 1)?;
+        let pattern = heap.as_str(bound.first()).map(str::to_owned);
+        let pattern = pattern.ok_or_else(|| Raise::new("pattern is a String"))?;
+        let query = Plain::Dict(Dict::from_iter([
+            ("glob".to_owned(), Plain::Object(Ref::Object(dir))),
+            ("pattern".to_owned(), Plain::Str(pattern)),
+        ]));
+        // A wrong pattern is told where it stands, not where the result is used.
+        self.ids(&query, Some(0))?;
+        Ok(heap.lazy(query))
+    }
+
     /// The children of a container in the order it asks for, if the tree can tell.
     pub(super) fn ordered(&mut self, dir: ObjectId) -> Result<Option<Vec<Handle>>, Raise> {
         let query = Query { depth: Depth::Children, ..Query::default() };
@@ -78,6 +100,17 @@ impl World<'_> {
                 .map_err(|fault| self.raise(&fault, "/process"))?;
             return Ok(children.into_iter().map(|id| Ref::Process(id).into()).collect());
         }
+        if let (Some(Plain::Object(Ref::Object(dir))), Some(Plain::Str(pattern))) =
+            (query.get("glob"), query.get("pattern"))
+        {
+            let page = Page { limit, ..Page::default() };
+            let found = self.txn.glob(&self.who, *dir, pattern, &page);
+            let found = found.map_err(|fault| {
+                let path = self.path(*dir);
+                self.raise(&fault, &path)
+            })?;
+            return Ok(objects(found.ids));
+        }
         let Some(Plain::Object(Ref::Object(dir))) = query.get("find") else { return Err(bad()) };
         let Some(Plain::Dict(given)) = query.get("conditions") else { return Err(bad()) };
         let mut asked = Query { limit, ..Query::default() };
@@ -100,11 +133,18 @@ impl World<'_> {
                 _ => asked.conditions.push((name.clone(), value.clone())),
             }
         }
-        let found = self.txn.find(&self.who, *dir, &asked).map_err(|fault| {
-            let path = self.path(*dir);
-            self.raise(&fault, &path)
-        })?;
-        Ok(found.ids.into_iter().map(|id| Handle { kind: RefKind::Object, id: id.0 }).collect())
+        let path = self.path(*dir);
+        if below(&path).is_some() {
+            let asked = SpecialQuery {
+                conditions: asked.conditions,
+                order_by: asked.order_by,
+                offset: asked.offset,
+                limit: asked.limit,
+            };
+            return self.search_special(&path, &asked);
+        }
+        let found = self.txn.find(&self.who, *dir, &asked);
+        Ok(objects(found.map_err(|fault| self.raise(&fault, &path))?.ids))
     }
 
     /// Answers a query.
@@ -126,4 +166,8 @@ impl World<'_> {
             }
         })
     }
+}
+
+fn objects(ids: Vec<ObjectId>) -> Vec<Handle> {
+    ids.into_iter().map(|id| Handle { kind: RefKind::Object, id: id.0 }).collect()
 }

@@ -1,4 +1,9 @@
-//! Special objects: processes, users, groups (rule: `operations/process-properties`).
+//! Special objects: processes, schedules, users, groups, incidents, tasks (rules:
+//! `language/special-objects`, `operations/process-properties`).
+
+mod find;
+pub(super) mod methods;
+mod update;
 
 use kompira_schema::error::Kind;
 use kompira_schema::id::{GroupId, IncidentId, ProcessId, ScheduleId, TaskId, UserId};
@@ -6,11 +11,10 @@ use kompira_schema::value::{Ref, Value as Plain};
 
 use super::World;
 use crate::engine::console;
-use crate::engine::process::{Modes, Monitoring, Status};
+use crate::engine::process::Status;
 use crate::engine::row::{self, Row};
-use crate::engine::slot::Order;
 use crate::engine::vm::heap::{Function, Receiver};
-use crate::engine::vm::{Handle, Heap, Raise, Value};
+use crate::engine::vm::{Handle, Heap, Host as _, Raise, Value};
 use crate::store::Family;
 
 impl World<'_> {
@@ -45,42 +49,9 @@ impl World<'_> {
         self.txn.sees_special(&self.who, target).unwrap_or(false).then_some(target)
     }
 
-    /// The entries of a virtual container.
-    pub(super) fn list_special(&mut self, path: &str) -> Result<Option<Vec<Handle>>, Raise> {
-        Ok(match path {
-            "/config/user" => {
-                Some(self.txn.users().iter().map(|user| Ref::User(user.id).into()).collect())
-            }
-            "/config/group" => {
-                Some(self.txn.groups().iter().map(|group| Ref::Group(group.id).into()).collect())
-            }
-            "/process" => {
-                let mine = (!self.txn.privileged(self.who.user)).then_some(self.who.user);
-                let mut found = Vec::new();
-                let range = row::processes_before(None);
-                self.txn
-                    .snapshot()
-                    .scan(
-                        Family::Process,
-                        &range,
-                        crate::store::Direction::Forward,
-                        &mut |key, bytes| {
-                            let row: Option<Row> =
-                                crate::store::codec::unpack(Family::Process, key, bytes).ok();
-                            if let (Some(row), Some((id, _))) =
-                                (row, crate::store::keys::split_u64(key))
-                                && mine.is_none_or(|mine| mine == row.user)
-                            {
-                                found.push(Ref::Process(ProcessId(id)).into());
-                            }
-                            std::ops::ControlFlow::Continue(())
-                        },
-                    )
-                    .map_err(|fault| self.raise(&fault, path))?;
-                Some(found)
-            }
-            _ => None,
-        })
+    /// A process that asks for its own state runs, whatever its record of the last turn says.
+    fn status_of(&self, id: ProcessId, recorded: Status) -> Status {
+        if id == self.slot.id { Status::Running } else { recorded }
     }
 
     fn process_row(&mut self, id: ProcessId) -> Result<Row, Raise> {
@@ -98,63 +69,46 @@ impl World<'_> {
         Ok(row)
     }
 
-    /// `special.name`.
+    /// `special.name`: a property, or a method that is called with arguments.
     pub(super) fn special(
         &mut self,
         heap: &mut Heap,
         target: Handle,
         name: &str,
     ) -> Result<Value, Raise> {
-        match target.reference() {
-            Some(Ref::Process(id)) => self.process_property(heap, target, id, name),
-            Some(Ref::User(id)) => self.user_property(heap, id, name),
-            Some(Ref::Group(id)) => {
-                let group = self.txn.group(id).ok_or_else(|| Raise::attribute(name))?;
-                match name {
-                    "name" => Ok(heap.str(group.name.as_str())),
-                    "is_ldap_group" => Ok(Value::Bool(group.ldap)),
-                    "users" => {
-                        let users = self.txn.members(id);
-                        let users = users.iter().map(|user| Ref::User(user.id).into()).collect();
-                        Ok(heap.array(users))
-                    }
-                    _ => Err(Raise::attribute(name)),
-                }
-            }
-            _ => Err(Raise::attribute(name)),
+        let reference = target.reference().ok_or_else(|| Raise::attribute(name))?;
+        if methods::has(reference, name) {
+            return Ok(heap.function(Function::Method(Receiver(target.into()), name.into())));
         }
+        if let Ref::Process(id) = reference {
+            return self.process_property(heap, id, name);
+        }
+        if let (Ref::User(id), "auth_token") = (reference, name) {
+            return self.token(heap, id);
+        }
+        let path = self.text(target);
+        let seen = self.txn.sees_special(&self.who, reference);
+        if !seen.map_err(|fault| self.raise(&fault, &path))? {
+            return Err(Raise::new(format!("object not found: {path}")));
+        }
+        let properties = self.txn.special_properties(reference);
+        let properties = properties.map_err(|fault| self.raise(&fault, &path))?;
+        let value = properties.and_then(|mut properties| properties.shift_remove(name));
+        value.map(|value| heap.import(&value)).ok_or_else(|| Raise::attribute(name))
     }
 
-    fn user_property(&mut self, heap: &mut Heap, id: UserId, name: &str) -> Result<Value, Raise> {
-        let user = self.txn.user(id).ok_or_else(|| Raise::attribute(name))?;
-        Ok(match name {
-            "id" => number(id.0),
-            "username" => heap.str(user.username.as_str()),
-            "first_name" => heap.str(user.first_name.as_str()),
-            "last_name" => heap.str(user.last_name.as_str()),
-            "full_name" => heap.str(format!("{} {}", user.first_name, user.last_name).trim()),
-            "email" => heap.str(user.email.as_str()),
-            "environment" => user.environment.map_or(Value::Null, Value::from),
-            "home_directory" => user.home.map_or(Value::Null, Value::from),
-            "groups" => {
-                let groups = self.txn.groups_of(id);
-                heap.array(groups.into_iter().map(|group| Ref::Group(group).into()).collect())
-            }
-            "is_active" => Value::Bool(user.active),
-            "is_ldap_user" => Value::Bool(user.ldap),
-            "enable_restapi" => Value::Bool(user.token_hash.is_some()),
-            "last_login" => match user.last_login {
-                Some(at) => heap.import(&Plain::Datetime(at)),
-                None => Value::Null,
-            },
-            _ => return Err(Raise::attribute(name)),
-        })
+    /// The token of a user: his own, or for privileged users.
+    fn token(&mut self, heap: &mut Heap, id: UserId) -> Result<Value, Raise> {
+        if id != self.who.user && !self.txn.privileged(self.who.user) {
+            return Err(Raise::new(format!("permission denied: /config/user/id_{id}")));
+        }
+        let token = self.txn.auth_token(id).map_err(|fault| self.raise(&fault, "auth_token"))?;
+        Ok(token.map_or(Value::Null, |token| heap.str(token)))
     }
 
     fn process_property(
         &mut self,
         heap: &mut Heap,
-        target: Handle,
         id: ProcessId,
         name: &str,
     ) -> Result<Value, Raise> {
@@ -171,9 +125,7 @@ impl World<'_> {
             "job" => Value::from(info.job),
             "current_job" => object(info.current_job),
             "user" => Ref::User(info.user).into(),
-            // It is being asked by itself, so it runs; its record is that of the last turn.
-            "status" if id == self.slot.id => heap.str(Status::Running.word()),
-            "status" => heap.str(info.status.word()),
+            "status" => heap.str(self.status_of(id, info.status).word()),
             "suspended" => Value::Bool(info.suspended),
             "started_time" => at(heap, info.started),
             "finished_time" => at(heap, info.finished),
@@ -194,51 +146,8 @@ impl World<'_> {
             "checkpoint_mode" => Value::Bool(info.checkpoint_mode),
             "step_mode" => Value::Bool(info.step_mode),
             "monitoring_mode" => heap.str(info.monitoring_mode.word()),
-            "delete" => heap.function(Function::Method(Receiver(target.into()), "delete".into())),
             _ => return Err(Raise::attribute(name)),
         })
-    }
-
-    /// `[value >> special.name]`.
-    pub(super) fn put_special(
-        &mut self,
-        target: Handle,
-        name: &str,
-        value: &Plain,
-    ) -> Result<(), Raise> {
-        let Some(Ref::Process(id)) = target.reference() else { return Err(Raise::attribute(name)) };
-        let row = self.process_row(id)?;
-        let wrong = || Raise::new(format!("{name} cannot be {}", value.type_name()));
-        let order = match (name, value) {
-            ("checkpoint_mode", Plain::Bool(on)) => {
-                Order::Set(Modes { checkpoint: Some(*on), ..Modes::default() })
-            }
-            ("step_mode", Plain::Bool(on)) => {
-                Order::Set(Modes { step: Some(*on), ..Modes::default() })
-            }
-            ("monitoring_mode", Plain::Str(word)) => {
-                let mode = Monitoring::parse(word).ok_or_else(wrong)?;
-                Order::Set(Modes { monitoring: Some(mode), ..Modes::default() })
-            }
-            ("user", Plain::Object(Ref::User(user))) if self.txn.privileged(self.who.user) => {
-                Order::User(*user)
-            }
-            ("user", Plain::Object(Ref::User(_))) => {
-                return Err(Raise::new(format!("permission denied: /process/id_{id}")));
-            }
-            ("checkpoint_mode" | "step_mode" | "monitoring_mode" | "user", _) => {
-                return Err(wrong());
-            }
-            _ => return Err(Raise::attribute(name)),
-        };
-        if !row.status.is_active() {
-            return Err(Raise::new(format!("the process has ended: /process/id_{id}")));
-        }
-        // Modes are the engine's own: they take effect at the next turn of that process.
-        if let Some(slot) = self.inner.slot(id) {
-            self.inner.order(&slot, order);
-        }
-        Ok(())
     }
 
     /// Deletes a process that has ended.

@@ -114,7 +114,9 @@ impl Txn {
             let problem = Problem { at: "job".into(), message: message!("field.required") };
             return Err(Fault::invalid(vec![problem]));
         }
-        let row = self.patched_schedule(blank, patch, None)?;
+        let empty = patch.times.iter().all(|(_, text)| text.is_empty()) && draft.once.is_none();
+        let before = (draft.times_later && empty).then(|| blank.clone());
+        let row = self.patched_schedule(blank, patch, before.as_ref())?;
         self.put_special(Ref::Schedule(id), &row, What::Created)?;
         self.tried();
         Ok(id)
