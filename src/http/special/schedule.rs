@@ -82,7 +82,7 @@ pub(super) fn create(txn: &mut Txn, body: &Map<String, Json>) -> Result<Ref, Fai
     let name = required(body, "name")?;
     required(body, "job")?;
     let rest = patch(txn, body, false)?;
-    let draft = ScheduleDraft { name, job: rest.job, once: None, rest };
+    let draft = ScheduleDraft { name, job: rest.job, once: None, times_later: false, rest };
     Ok(Ref::Schedule(txn.create_schedule(draft)?))
 }
 
