@@ -7,8 +7,13 @@ use crate::tree::special::{ScheduleDraft, SchedulePatch, Unit};
 
 /// Makes a schedule of root's jobflow.
 fn add(world: &World, job: ObjectId, rest: SchedulePatch) -> ScheduleId {
-    let draft =
-        || ScheduleDraft { name: "s".into(), job: Some(job), rest: rest.clone(), once: None };
+    let draft = || ScheduleDraft {
+        name: "s".into(),
+        job: Some(job),
+        rest: rest.clone(),
+        once: None,
+        times_later: false,
+    };
     write(world, |txn| txn.create_schedule(draft()))
 }
 
