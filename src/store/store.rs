@@ -20,6 +20,7 @@ use super::blob::files::BlobFiles;
 use super::commit::{Desk, Durability, Shared};
 use super::counter::{self, BLOCK, Counter, Counters};
 use super::feed::{Feed, Subscription};
+use super::file::sync_dir;
 use super::health::Health;
 use super::keys;
 use super::kv::{Direction, Family, KeyRange, Kv, KvRead, StoreError, WriteSet};
@@ -218,31 +219,37 @@ impl Store {
 
     /// Copies the whole store, as it is at one revision, into the new directory `dir`, while
     /// everything goes on: hard links, so it takes moments and next to no space. The copy opens
-    /// like a data directory. Answers its revision.
+    /// like a data directory, and appears whole or not at all. Answers its revision.
     ///
     /// # Errors
     /// [`Kind::Exists`] when `dir` is there, [`Kind::Full`], [`Kind::Io`], [`Kind::Unavailable`]
-    /// for a store in memory. What was begun is left for the caller to remove.
+    /// for a store in memory. What was begun lies in `dir.part`; the next copy to `dir` removes it.
     pub fn checkpoint(&self, dir: &Path) -> Result<Rev, Fault> {
         let Some(files) = self.blob_files() else {
             let why = "a store in memory has no checkpoint";
             return Err(StoreError::new(Kind::Unavailable, why).into());
         };
-        fs::create_dir(dir).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                Fault::new(Kind::Exists, message!("store.checkpoint_exists", path = dir.display()))
-            }
-            _ => StoreError::from(error).into(),
-        })?;
+        if dir.exists() {
+            let told = message!("store.checkpoint_exists", path = dir.display());
+            return Err(Fault::new(Kind::Exists, told));
+        }
         // From the database's moment to the last link no blob file goes away.
         let _names = files.names();
+        let mut part = dir.as_os_str().to_owned();
+        part.push(".part");
+        let part = Path::new(&part);
+        begin_anew(part)?;
         fail_point!("store.checkpoint.before_db");
-        let (kv, database) = (Arc::clone(&self.0.shared), dir.join(DATABASE));
+        let (kv, database) = (Arc::clone(&self.0.shared), part.join(DATABASE));
         let rev = faults(self.0.desk.still(move || kv.kv.checkpoint(&database)))?;
         fail_point!("store.checkpoint.after_db");
-        files.link_all(&dir.join(BLOBS))?;
+        files.link_all(&part.join(BLOBS))?;
         fail_point!("store.checkpoint.after_blobs");
-        migrate::write_mark(dir)?;
+        migrate::write_mark(part)?;
+        fs::rename(part, dir).map_err(StoreError::from)?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(parent).map_err(StoreError::from)?;
+        }
         Ok(rev)
     }
 
@@ -258,6 +265,16 @@ impl Store {
     ) -> Result<(), Fault> {
         faults(self.0.desk.apply(Box::new(plan), durability))
     }
+}
+
+/// An empty directory, whatever a killed copy left there.
+fn begin_anew(part: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(part) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(DirBuilder::new().mode(0o700).create(part)?)
 }
 
 /// What is no commit has no conflict.

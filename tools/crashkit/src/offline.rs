@@ -1,5 +1,6 @@
 //! Work on a store that nobody serves, done in a process of its own so that it can be killed: the
-//! upkeep that a server does after weeks, and a repair of damage that is made first.
+//! upkeep that a server does after weeks, copies of the whole, and a repair of damage that is made
+//! first.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +16,8 @@ const BLOB_BYTES: usize = 100_000;
 /// What is damaged or left over in one go.
 const PIECES: u8 = 3;
 /// The points at which only this work passes.
-const POINTS: &[&str] = &["store.check.", "store.purge.", "store.blob.before_unlink"];
+const POINTS: &[&str] =
+    &["store.check.", "store.checkpoint.", "store.purge.", "store.blob.before_unlink"];
 /// The points that no store of this format passes: there is no older one to bring up. The tests of
 /// the store pass them with a step of their own.
 pub(crate) const NOT_HERE: &str = "store.migrate.";
@@ -55,6 +57,9 @@ pub(crate) fn work(data: &Path) -> Result<(), String> {
     // Older than the grace period, which counts in seconds.
     std::thread::sleep(Duration::from_millis(2100));
     store.maintain(&options, jiff::Timestamp::now()).map_err(told)?;
+    for piece in 0..PIECES {
+        copy(&store, &data.with_file_name(format!("copy{piece}")))?;
+    }
     for _ in 0..PIECES {
         lose_index_row(&store)?;
         let (report, repaired) = store.repair(Depth::Rows).map_err(told)?;
@@ -64,6 +69,28 @@ pub(crate) fn work(data: &Path) -> Result<(), String> {
     }
     let left = store.check(Depth::Rows).map_err(told)?;
     if left.is_clean() { Ok(()) } else { Err(format!("{:?}", left.findings)) }
+}
+
+/// Copies the store. What a killed copy left is no store, or a whole one.
+fn copy(store: &Store, to: &Path) -> Result<(), String> {
+    let told = |fault: kompira_schema::error::Fault| format!("{fault:?}");
+    let whole = |must_open: bool| -> Result<(), String> {
+        match Store::open(to, &Options::default()) {
+            Ok(copy) => {
+                let report = copy.check(Depth::Rows).map_err(told)?;
+                if report.is_clean() { Ok(()) } else { Err(format!("{:?}", report.findings)) }
+            }
+            Err(fault) if must_open => Err(told(fault)),
+            Err(_) => Ok(()),
+        }
+    };
+    if to.exists() {
+        whole(false)?;
+        std::fs::remove_dir_all(to).map_err(|error| error.to_string())?;
+    }
+    store.checkpoint(to).map_err(told)?;
+    whole(true)?;
+    std::fs::remove_dir_all(to).map_err(|error| error.to_string())
 }
 
 fn lose_index_row(store: &Store) -> Result<(), String> {

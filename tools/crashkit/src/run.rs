@@ -155,12 +155,16 @@ impl Cycles<'_> {
             let mut killed = 0;
             for turn in 0..self.arguments.hits {
                 // Some things happen once in the life of a server.
-                let rare = ["backup.", "store.checkpoint.", "store.open.", "engine.recover."];
+                let rare = ["backup.", "store.open.", "engine.recover."];
                 let step =
                     if rare.iter().any(|start| point.starts_with(start)) { 0 } else { HIT_STEP };
                 let hit = 1 + turn * step;
                 if point.starts_with("store.open.") {
                     killed += u32::from(self.first_start(&format!("{point}@{hit}"))?);
+                    continue;
+                }
+                if point.starts_with("engine.recover.") {
+                    killed += u32::from(self.recovery(&format!("{point}@{hit}"))?);
                     continue;
                 }
                 if offline::passes(point) {
@@ -210,6 +214,15 @@ impl Cycles<'_> {
         }
         self.one("", Duration::ZERO)?;
         Ok(killed)
+    }
+
+    /// Kills a server in the middle of its processes, then the next one while it takes them up
+    /// again; whether that one was killed.
+    fn recovery(&mut self, armed: &str) -> Result<bool, String> {
+        self.cycle += 1;
+        let mut server = self.serve()?;
+        self.under_load(&mut server, "", Duration::from_millis(LIFE_MAX_MS));
+        self.one(armed, POINT_WITHIN)
     }
 
     /// One cycle; whether the server died by itself (at its point) before `life` was over.
@@ -290,8 +303,7 @@ impl Cycles<'_> {
 
     /// Points that only a backup passes need one.
     fn side_work(&self, armed: &str) -> Option<std::process::Child> {
-        let backup = ["backup.", "store.checkpoint."].iter().any(|start| armed.starts_with(start));
-        if !backup {
+        if !armed.starts_with("backup.") {
             return None;
         }
         let to = self.site.data.with_file_name(format!("backup{}.zip", self.cycle));
