@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod blob;
 pub mod check;
+mod children;
 pub mod codec;
 mod commit;
 mod counter;

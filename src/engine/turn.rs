@@ -29,7 +29,6 @@ use super::process::{Modes, Status};
 use super::row::{self, Asleep, Row, Wait};
 use super::slot::{Order, Slot};
 use super::vm::Machine;
-use crate::fail_point;
 use crate::store::{Durability, Family, What};
 use crate::tree::Txn;
 
@@ -129,7 +128,6 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     let (orders, places) = (taken.orders.len(), taken.places);
     let mut acquired = Vec::new();
     let who = caller(taken.row.user, slot.id);
-    fail_point!("engine.turn.before_commit");
     let result = catch_unwind(AssertUnwindSafe(|| {
         inner.tree.write(&who, Durability::Lazy, |txn| {
             give_back(inner, slot.id, &mut acquired);
@@ -161,7 +159,6 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
                 .map(|done| done.value)
         }
     };
-    fail_point!("engine.turn.after_commit");
     match result {
         Ok(stepped) if stepped.writes && !inner.after_commit() => {}
         Ok(stepped) => effect::settle(inner, slot, &was, stepped, places, orders),

@@ -9,7 +9,7 @@ mod derived;
 mod log;
 mod names;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use kompira_schema::error::{Fault, Kind, Message};
@@ -92,6 +92,8 @@ struct Check<'a> {
     report: Report,
     /// Nodes from which the root is reached.
     rooted: HashSet<ObjectId>,
+    /// Objects by container, counted from the entries; what agreed with its row is taken out.
+    held: HashMap<ObjectId, u64>,
 }
 
 impl Store {
@@ -106,6 +108,7 @@ impl Store {
             depth,
             report: Report::default(),
             rooted: HashSet::new(),
+            held: HashMap::new(),
         };
         check.names()?;
         check.content()?;

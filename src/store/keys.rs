@@ -177,6 +177,21 @@ pub fn index_owner_prefix(owner: UserId) -> Vec<u8> {
     key
 }
 
+/// `index`: how many objects a container holds.
+#[must_use]
+pub fn index_count(container: ObjectId) -> Vec<u8> {
+    let mut key = vec![b'C'];
+    key.extend_from_slice(&container.0.to_be_bytes());
+    key
+}
+
+/// Reads a key of [`index_count`].
+#[must_use]
+pub fn read_index_count(key: &[u8]) -> Option<ObjectId> {
+    let (id, rest) = split_u64(key.strip_prefix(b"C")?)?;
+    rest.is_empty().then_some(ObjectId(id))
+}
+
 /// An `index` key, read: the tag `T` or `O`, the type or owner, the object.
 #[must_use]
 pub fn read_index(key: &[u8]) -> Option<(u8, u64, ObjectId)> {

@@ -18,7 +18,7 @@ use super::kv::{Family, Kv, KvRead, StoreError, WriteSet};
 use crate::fail_point;
 
 /// The version this binary writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 type RunStep = fn(&dyn KvRead, cursor: Option<&[u8]>) -> Result<Chunk, StoreError>;
 
@@ -42,7 +42,8 @@ pub(super) struct Chunk {
 }
 
 /// The steps, ascending; the last leads to [`FORMAT`].
-pub(super) const STEPS: &[Step] = &[];
+pub(super) const STEPS: &[Step] =
+    &[Step { to: 2, name: "child-counts", run: super::children::count }];
 
 const NAME: &str = "format";
 

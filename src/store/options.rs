@@ -27,8 +27,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             command: "kompira".into(),
-            block_cache_bytes: 64 << 20,
-            write_buffer_bytes: 32 << 20,
+            block_cache_bytes: 256 << 20,
+            write_buffer_bytes: 64 << 20,
             open_files_max: 512,
             reserve_bytes: 16 << 20,
             blob_grace: Duration::from_secs(60 * 60),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use kompira_schema::error::{Fault, Kind};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DBCompressionType,
-    DBRecoveryMode, DBWithThreadMode, ErrorKind, FlushOptions, LogLevel, SingleThreaded,
-    WriteBatch, WriteOptions, checkpoint::Checkpoint, properties::CUR_SIZE_ALL_MEM_TABLES,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    DBCompressionType, DBRecoveryMode, DBWithThreadMode, DataBlockIndexType, ErrorKind,
+    FlushOptions, LogLevel, SingleThreaded, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    properties::CUR_SIZE_ALL_MEM_TABLES,
 };
 
 use super::kv::{Family, Kv, KvRead, StoreError, Write, WriteSet};
@@ -22,13 +23,16 @@ use pinned::Pinned;
 type Db = DBWithThreadMode<SingleThreaded>;
 
 /// Largest log of writes before the oldest family is written out: bounds the time of a reopen.
-const WAL_BYTES_MAX: u64 = 64 << 20;
+const WAL_BYTES_MAX: u64 = 96 << 20;
 /// Writing out and merging run on this many threads.
 const BACKGROUND_THREADS: i32 = 2;
 /// Ten bits a key: one needless read in a hundred misses.
 const BLOOM_BITS: f64 = 10.0;
-/// Data block; small rows, so that a cold point read stays one 4 KiB-page or two.
-const BLOCK_BYTES: usize = 8 << 10;
+/// Data block: a point read of a large store mostly reads and unpacks one, so it is a page.
+const BLOCK_BYTES: usize = 4 << 10;
+/// Filters and indexes are cut into blocks of this size. Whole ones grow with their file until a
+/// part of the cache holds a single one: then every read reads a filter.
+const PART_BYTES: usize = 4 << 10;
 /// On a full disk tables in memory are written out from so many bytes on.
 const FREE_LOG_FROM: u64 = 2 << 20;
 /// RocksDB's own log: files kept and bytes of each.
@@ -124,6 +128,11 @@ fn family_options(cache: &Cache, options: &Options) -> rocksdb::Options {
     blocks.set_block_cache(cache);
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_bloom_filter(BLOOM_BITS, false);
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(PART_BYTES);
+    blocks.set_pin_top_level_index_and_filter(true);
+    blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     let mut family = rocksdb::Options::default();

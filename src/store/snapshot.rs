@@ -9,6 +9,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
 use serde::de::DeserializeOwned;
 
+use super::children;
 use super::codec::{Body, ChangeRow, Dirent, Head, unpack};
 use super::feed::CommitInfo;
 use super::keys;
@@ -94,6 +95,11 @@ impl Snapshot {
     pub fn dirent(&self, parent: ObjectId, name: &str) -> Result<Option<Dirent>, Fault> {
         let bytes = self.get(Family::Dirent, &keys::dirent(parent, name))?;
         Ok(bytes.map(|bytes| Dirent::decode(&bytes)).transpose()?)
+    }
+
+    /// How many objects `container` holds: read, not counted. Scratch does not count.
+    pub fn child_count(&self, container: ObjectId) -> Result<u64, Fault> {
+        Ok(children::stored(&*self.0.read, container)?)
     }
 
     /// The entries of `parent` after the name `after`, by name, at most `limit`.

@@ -13,7 +13,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::Dict;
 use quick_cache::sync::Cache;
 
-use super::query::{COUNTS_KEPT, Indexes};
+use super::query::Indexes;
 use super::txn::Txn;
 use super::types::Types;
 use super::view::View;
@@ -109,8 +109,6 @@ pub(super) struct Inner {
     pub(super) types: Types,
     pub(super) acls: Cache<AclId, Arc<Acl>>,
     pub(super) principals: ArcSwapOption<(Rev, Arc<Principals>)>,
-    /// Containers and their numbers of children, each as of a revision.
-    pub(super) counts: Cache<ObjectId, (Rev, usize)>,
     pub(super) indexes: Indexes,
     pub(super) levels: LevelSource,
     pub(super) started: Timestamp,
@@ -166,7 +164,6 @@ impl Tree {
             types,
             acls: Cache::new(ACLS_KEPT),
             principals: ArcSwapOption::empty(),
-            counts: Cache::new(COUNTS_KEPT),
             indexes: Indexes::default(),
             levels,
             started,

@@ -15,7 +15,6 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
-pub(super) use self::count::KEPT as COUNTS_KEPT;
 use self::cursor::Cursor;
 pub use self::glob::Page;
 pub(super) use self::index::Indexes;

@@ -5,6 +5,7 @@ use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::message;
 
 use super::Check;
+use crate::store::children;
 use crate::store::codec::{Body, EntryKind, Head, blobs_of, references_of, unpack};
 use crate::store::history::read_body;
 use crate::store::keys;
@@ -16,7 +17,13 @@ impl Check<'_> {
     pub(super) fn derived(&mut self) -> Result<(), Fault> {
         let all = KeyRange::all();
         self.each(Family::Head, &all, |check, key, value| check.indexed(key, value))?;
-        self.each(Family::Index, &all, |check, key, _| check.index(key))?;
+        self.each(Family::Index, &all, |check, key, value| match keys::read_index_count(key) {
+            Some(container) => check.count(container, value),
+            None => check.index(key),
+        })?;
+        for (container, held) in std::mem::take(&mut self.held) {
+            self.counts_wrong(container, held);
+        }
         self.each(Family::Backref, &all, |check, key, _| check.backref(key))?;
         self.each(Family::Blobref, &all, |check, key, _| check.blobref(key))
     }
@@ -66,6 +73,19 @@ impl Check<'_> {
             self.surplus(Family::Index, key);
         }
         Ok(())
+    }
+
+    fn count(&mut self, container: ObjectId, value: &[u8]) -> Result<(), Fault> {
+        let held = self.held.remove(&container).unwrap_or(0);
+        if held == 0 || children::count_in(value) != Some(held) {
+            self.counts_wrong(container, held);
+        }
+        Ok(())
+    }
+
+    fn counts_wrong(&mut self, container: ObjectId, held: u64) {
+        let message = message!("check.count", id = container, count = held);
+        self.find_repairable(message, children::row(container, held));
     }
 
     /// What a body makes necessary.

@@ -40,6 +40,9 @@ impl Check<'_> {
                 return Ok(());
             }
         };
+        if entry.kind != EntryKind::Scratch {
+            *self.held.entry(parent).or_default() += 1;
+        }
         match self.head(entry.child)? {
             None => self.find(message!(
                 "check.entry_without_node",

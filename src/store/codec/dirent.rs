@@ -57,6 +57,12 @@ impl Dirent {
         bytes
     }
 
+    /// Whether a row stands for an object and not for scratch, from its kind alone.
+    pub(in crate::store) fn is_object_row(bytes: &[u8]) -> bool {
+        let kind = bytes.get(1).copied().and_then(EntryKind::from_byte);
+        kind.is_some_and(|kind| kind != EntryKind::Scratch)
+    }
+
     /// Reads a row.
     ///
     /// # Errors
@@ -121,6 +127,10 @@ mod tests {
             suffix: ".jobflow".into(),
         };
         let bytes = entry.encode();
+        assert!(Dirent::is_object_row(&bytes));
+        let scratch = Dirent { kind: EntryKind::Scratch, ..entry.clone() };
+        assert!(!Dirent::is_object_row(&scratch.encode()));
+        assert!(!Dirent::is_object_row(b""));
         assert_eq!(Dirent::decode(&bytes), Ok(entry));
         for len in 0..FIXED {
             assert!(Dirent::decode(&bytes[..len]).is_err());

@@ -10,6 +10,7 @@ use kompira_schema::message;
 
 use super::queue::Answer;
 use crate::store::batch::{Batch, CommitError, Mark};
+use crate::store::children::Counts;
 use crate::store::codec::{ChangeRow, Head, pack};
 use crate::store::feed::CommitInfo;
 use crate::store::keys;
@@ -20,6 +21,8 @@ pub(super) struct Group {
     pub(super) set: WriteSet,
     /// Where in `set` the last write of a header is, for `touch`.
     heads: HashMap<Vec<u8>, usize>,
+    /// How many objects containers hold after the commits so far.
+    counts: Counts,
     pub(super) infos: Vec<Arc<CommitInfo>>,
     pub(super) answers: Vec<(Answer<Rev>, Rev)>,
     pub(super) next: Rev,
@@ -33,6 +36,7 @@ impl Group {
         Self {
             set: WriteSet::default(),
             heads: HashMap::new(),
+            counts: Counts::default(),
             infos: Vec::new(),
             answers: Vec::new(),
             next,
@@ -65,6 +69,7 @@ impl Group {
             let key = keys::object(container);
             touched.push((key, time, read.get(Family::Head, &key)?));
         }
+        let counted = self.counts.after(read, &batch.writes)?;
         // From here on nothing fails.
         self.next = Rev(rev.0 + 1);
         self.bytes += batch.bytes;
@@ -94,6 +99,7 @@ impl Group {
         for (key, time, stored) in touched {
             self.touch(&key, time, stored.as_deref());
         }
+        self.counts.take(counted, &mut self.set);
         self.set.put(Family::Change, keys::change(rev), change);
         self.infos.push(Arc::new(CommitInfo::new(rev, row)));
         Ok(rev)

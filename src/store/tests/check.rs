@@ -150,6 +150,9 @@ fn what_follows_from_other_rows_is_repaired() {
             Write::Delete(Family::Index, keys::index_type(TYPE, ObjectId(4))),
             "check.derived_missing",
         ),
+        (Write::Delete(Family::Index, keys::index_count(ObjectId::ROOT)), "check.count"),
+        (Write::Put(Family::Index, keys::index_count(ObjectId(4)), vec![1; 8]), "check.count"),
+        (Write::Put(Family::Index, keys::index_count(ObjectId::ROOT), vec![1]), "check.count"),
         (
             Write::Put(Family::Index, keys::index_owner(UserId(9), ObjectId(4)), vec![]),
             "check.derived_surplus",

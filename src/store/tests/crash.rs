@@ -10,7 +10,7 @@ use kompira_schema::id::{ObjectId, Rev};
 use super::options;
 use super::reopen::UPPER;
 use crate::store::kv::Family;
-use crate::store::migrate::STEPS;
+use crate::store::migrate::{FORMAT, STEPS};
 use crate::store::{Body, Counter, Durability, INLINE_MAX, Store, keys};
 
 const DIR: &str = "KF_TEST_STORE_DIR";
@@ -22,7 +22,7 @@ fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let dir = Path::new(&dir);
     if std::env::var("KF_TEST_STORE_MIGRATE").is_ok() {
-        let _ = Store::open_with(&dir.join("data"), &options(), &[UPPER], 2);
+        let _ = Store::open_with(&dir.join("data"), &options(), &[UPPER], UPPER.to);
         return;
     }
     let store = Store::open(&dir.join("data"), &options()).unwrap();
@@ -145,8 +145,8 @@ fn a_killed_migration_goes_on_and_an_older_binary_refuses() {
         let hit = if point.ends_with("chunk") { 3 } else { 1 };
         let fail = format!("store.migrate.{point}@{hit}");
         assert!(!run_child(dir.path(), &fail, true), "{fail} is passed");
-        assert!(Store::open_with(&data, &options(), STEPS, 1).is_err(), "an older binary");
-        let store = Store::open_with(&data, &options(), &[UPPER], 2).unwrap();
+        assert!(Store::open_with(&data, &options(), STEPS, FORMAT).is_err(), "an older binary");
+        let store = Store::open_with(&data, &options(), &[UPPER], UPPER.to).unwrap();
         for n in b'0'..=b'4' {
             let value = store.snapshot().get(Family::Auth, &[b'K', n]).unwrap();
             assert_eq!(value.as_deref(), Some(&[n][..]), "{fail}");

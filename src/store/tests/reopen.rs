@@ -8,7 +8,7 @@ use kompira_schema::id::{BlobHash, ObjectId, Rev};
 use super::commit::head;
 use super::options;
 use crate::store::kv::WriteSet;
-use crate::store::migrate::{Chunk, Step};
+use crate::store::migrate::{Chunk, FORMAT, Step};
 use crate::store::{Body, Counter, Durability, Family, INLINE_MAX, Snapshot, Store, keys};
 
 /// The content of the committed fixture of version 1.
@@ -157,6 +157,7 @@ fn a_store_of_version_1_opens() {
     zip::ZipArchive::new(archive).unwrap().extract(dir.path()).unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     look(&store.snapshot(), &store);
+    assert_eq!(crate::store::migrate::version(store.snapshot().kv()).unwrap(), Some(FORMAT));
 }
 
 /// Makes the fixture; only ever run for a new format version.
@@ -167,7 +168,7 @@ fn make_the_fixture() {
     let store = Store::open(dir.path(), &options()).unwrap();
     fill(&store);
     drop(store);
-    let to = format!("tests/fixtures/store_v{}.zip", crate::store::FORMAT);
+    let to = format!("tests/fixtures/store_v{}.zip", FORMAT);
     fs::create_dir_all("tests/fixtures").unwrap();
     let mut archive = zip::ZipWriter::new(fs::File::create(to).unwrap());
     let mut folders = vec![dir.path().to_owned()];
@@ -187,7 +188,7 @@ fn make_the_fixture() {
     archive.finish().unwrap();
 }
 
-pub(super) const UPPER: Step = Step { to: 2, name: "upper", run: upper };
+pub(super) const UPPER: Step = Step { to: FORMAT + 1, name: "upper", run: upper };
 
 /// A step that takes a few chunks: `auth` rows k0…k4 become K0…K4.
 fn upper(

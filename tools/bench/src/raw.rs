@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kompira::store::kv::{Family, KeyRange};
 use kompira::store::{Direction, Options, Snapshot};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DBWithThreadMode, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType,
+    DBRecoveryMode, DBWithThreadMode, DataBlockIndexType, ReadOptions, SingleThreaded, WriteBatch,
+    WriteOptions,
 };
 
 type Db = DBWithThreadMode<SingleThreaded>;
@@ -74,14 +75,19 @@ impl Raw {
         db.set_track_and_verify_wals_in_manifest(true);
         db.set_max_open_files(settings.open_files_max);
         db.set_db_write_buffer_size(settings.write_buffer_bytes);
-        db.set_max_total_wal_size(64 << 20);
+        db.set_max_total_wal_size(96 << 20);
         db.set_max_background_jobs(2);
         db.set_bytes_per_sync(1 << 20);
         let cache = Cache::new_lru_cache(settings.block_cache_bytes);
         let families = Family::ALL.iter().map(|family| {
             let mut blocks = BlockBasedOptions::default();
             blocks.set_block_cache(&cache);
-            blocks.set_block_size(8 << 10);
+            blocks.set_block_size(4 << 10);
+            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            blocks.set_partition_filters(true);
+            blocks.set_metadata_block_size(4 << 10);
+            blocks.set_pin_top_level_index_and_filter(true);
+            blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
             blocks.set_bloom_filter(10.0, false);
             blocks.set_cache_index_and_filter_blocks(true);
             blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);

@@ -129,7 +129,7 @@ fn served(program: &Path, data: &Path, size: u64) -> Result<(), String> {
     }
     let rate = rate(names.len() as u64, start.elapsed());
     let list = Instant::now();
-    server.get("/home/many.children?format=json&limit=25")?;
+    server.get("/home/many.children?format=json&page_size=25")?;
     let list = list.elapsed();
     println!(
         "server on {size:>8} objects: ready in {:.2} s, resident {} MiB after {REQUESTS} GETs \
