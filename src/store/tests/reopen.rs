@@ -168,7 +168,7 @@ fn make_the_fixture() {
     let store = Store::open(dir.path(), &options()).unwrap();
     fill(&store);
     drop(store);
-    let to = format!("tests/fixtures/store_v{}.zip", FORMAT);
+    let to = format!("tests/fixtures/store_v{FORMAT}.zip");
     fs::create_dir_all("tests/fixtures").unwrap();
     let mut archive = zip::ZipWriter::new(fs::File::create(to).unwrap());
     let mut folders = vec![dir.path().to_owned()];
