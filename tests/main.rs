@@ -1,6 +1,7 @@
 //! All tests that need the whole product, a folder per theme.
 #![allow(clippy::unwrap_used)]
 
+mod bad;
 mod engine;
 mod files;
 mod http;

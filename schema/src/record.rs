@@ -186,9 +186,14 @@ impl Attachment {
                 ("omitted", Value::Bool(true)) => carriers.push(Carrier::Omitted),
                 ("omitted", Value::Bool(false)) => {}
                 ("data", Value::Bytes(data)) => carriers.push(Carrier::Data(data.clone())),
-                ("data", Value::Str(text)) => carriers.push(Carrier::Data(
-                    base64_bytes(text).ok_or_else(|| message!("field.not_base64"))?,
-                )),
+                ("data", Value::Str(text)) => {
+                    carriers.push(Carrier::Data(base64_bytes(text).ok_or_else(|| {
+                        message!(
+                            "field.not_base64",
+                            text = text.chars().take(80).collect::<String>()
+                        )
+                    })?))
+                }
                 ("path" | "ref" | "omitted" | "data", _) => {
                     return Err(message!("file.bad_carrier", key = key));
                 }

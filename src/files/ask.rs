@@ -127,7 +127,14 @@ pub(super) fn across() -> Fault {
 }
 
 /// `EINVAL` for a name that no object can have and no tool is known to use.
+/// `ENAMETOOLONG` for one that is only too long.
 pub(super) fn bad_name(name: &str) -> Fault {
+    let stem = name.trim_start_matches('.').split('.').next().unwrap_or_default();
+    if let Err(fault) = kompira_schema::path::Name::new(stem)
+        && fault.kind() == Kind::NameTooLong
+    {
+        return fault;
+    }
     Fault::new(Kind::BadName, message!("files.bad_name", name = name))
 }
 

@@ -5,6 +5,7 @@ mod count;
 mod cursor;
 mod glob;
 mod index;
+mod offer;
 mod order;
 mod plan;
 mod source;

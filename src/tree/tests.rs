@@ -6,6 +6,7 @@ mod evolve;
 mod finding;
 mod forms;
 mod model;
+mod offers;
 mod paging;
 mod people;
 mod rules;

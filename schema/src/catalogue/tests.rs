@@ -135,9 +135,12 @@ fn blanks_are_filled_and_braces_kept() {
 fn a_fault_tells_its_problems() {
     let fault = Fault::invalid(vec![Problem {
         at: "port".to_owned(),
-        message: message!("field.too_big", max = 9),
+        message: message!("field.too_big", number = 12, max = 9),
     }]);
-    assert_eq!(fault.text(Lang::En).lines().nth(1), Some("port: must be at most 9"));
+    assert_eq!(
+        fault.text(Lang::En).lines().nth(1),
+        Some("port: 12 is too big; it must be at most 9")
+    );
     assert!(fault.text(Lang::Ja).contains("9 以下"));
 }
 

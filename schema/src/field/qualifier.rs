@@ -91,6 +91,26 @@ pub struct Choice {
     pub label: String,
 }
 
+impl Restriction {
+    /// Reads the value of `object` or `directory`, or of a case of theirs.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a value of the wrong form.
+    pub fn parse(value: &Json) -> Result<Self, Fault> {
+        restriction("object", value)
+    }
+}
+
+impl Choices {
+    /// Reads the value of `enum`, or of a case of it.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a value of the wrong form.
+    pub fn parse(value: &Json) -> Result<Self, Fault> {
+        choices("enum", value)
+    }
+}
+
 impl Qualifiers {
     /// Reads the JSON object behind a field type of `shape`.
     ///
@@ -181,6 +201,15 @@ impl Qualifiers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
+    }
+
+    /// The schemes that are allowed for a URL.
+    #[must_use]
+    pub fn scheme_list(&self) -> Vec<&str> {
+        match &self.schemes {
+            None => DEFAULT_SCHEMES.to_vec(),
+            Some(schemes) => schemes.iter().map(String::as_str).collect(),
+        }
     }
 
     /// Whether `scheme` (lower case) is allowed for a URL.

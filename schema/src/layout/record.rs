@@ -278,7 +278,10 @@ impl Reader {
                     ("readable" | "writable" | "executable", _) => {
                         self.problem(&inner, message!("record.not_a_flag"));
                     }
-                    ("priority", _) => self.problem(&inner, message!("field.not_an_integer")),
+                    ("priority", other) => {
+                        let text = format!("{other:?}").chars().take(80).collect::<String>();
+                        self.problem(&inner, message!("field.not_an_integer", text = text));
+                    }
                     _ => self.warnings.push(Problem {
                         message: message!("record.unknown_key", key = flag),
                         at: inner,

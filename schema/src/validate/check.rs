@@ -75,11 +75,11 @@ fn one(def: &FieldDef, value: &Value) -> Option<Message> {
     let said = &def.field_type.qualifiers;
     match value {
         Value::Null => said.no_empty.then(|| message!("field.empty")),
-        Value::Int(number) => range(def, |bound| match bound.as_i64() {
+        Value::Int(number) => range(def, number, |bound| match bound.as_i64() {
             Some(bound) => number.cmp(&bound),
             None => compare(*number as f64, bound),
         }),
-        Value::Float(number) => range(def, |bound| compare(*number, bound)),
+        Value::Float(number) => range(def, number, |bound| compare(*number, bound)),
         Value::Bytes(bytes) => (bytes.len() > BINARY_MAX)
             .then(|| message!("field.too_large", size = bytes.len(), max = BINARY_MAX)),
         Value::File(file) => attachment(file),
@@ -96,7 +96,8 @@ fn one(def: &FieldDef, value: &Value) -> Option<Message> {
                 return if said.no_empty {
                     Some(message!("field.empty"))
                 } else {
-                    (least > 0).then(|| message!("field.too_short", count = 0, min = least))
+                    (least > 0)
+                        .then(|| message!("field.too_short", text = "", count = 0, min = least))
                 };
             }
             string(def, text)
@@ -109,13 +110,17 @@ fn compare(number: f64, bound: &Number) -> std::cmp::Ordering {
     number.total_cmp(&bound.as_f64().unwrap_or(number))
 }
 
-fn range(def: &FieldDef, against: impl Fn(&Number) -> std::cmp::Ordering) -> Option<Message> {
+fn range(
+    def: &FieldDef,
+    number: impl std::fmt::Display,
+    against: impl Fn(&Number) -> std::cmp::Ordering,
+) -> Option<Message> {
     let said = &def.field_type.qualifiers;
     if let Some(min) = said.min_value.as_ref().filter(|min| against(min).is_lt()) {
-        return Some(message!("field.too_small", min = min));
+        return Some(message!("field.too_small", number = number, min = min));
     }
     let max = said.max_value.as_ref().filter(|max| against(max).is_gt())?;
-    Some(message!("field.too_big", max = max))
+    Some(message!("field.too_big", number = number, max = max))
 }
 
 fn attachment(file: &FileValue) -> Option<Message> {
@@ -133,23 +138,33 @@ fn attachment(file: &FileValue) -> Option<Message> {
 fn string(def: &FieldDef, text: &str) -> Option<Message> {
     let said = &def.field_type.qualifiers;
     if def.forbidden.iter().any(|word| word == text) {
-        return Some(message!("field.forbidden", text = text));
+        return Some(message!("field.forbidden", text = brief(text)));
     }
     match def.field_type.elem() {
         Elem::String => {
             if said.min_length.is_some() || said.max_length.is_some() {
                 let count = text.chars().count() as u64;
                 if let Some(min) = said.min_length.filter(|&min| count < min) {
-                    return Some(message!("field.too_short", count = count, min = min));
+                    let text = brief(text);
+                    return Some(message!(
+                        "field.too_short",
+                        text = text,
+                        count = count,
+                        min = min
+                    ));
                 }
                 if let Some(max) = said.max_length.filter(|&max| count > max) {
-                    return Some(message!("field.too_long", count = count, max = max));
+                    let text = brief(text);
+                    return Some(message!("field.too_long", text = text, count = count, max = max));
                 }
             }
             let pattern = said.pattern.as_ref()?;
             match pattern.matches(text) {
                 Some(true) => None,
-                Some(false) => Some(message!("field.no_match", pattern = pattern.as_str())),
+                Some(false) => {
+                    let pattern = pattern.as_str();
+                    Some(message!("field.no_match", text = brief(text), pattern = pattern))
+                }
                 None => Some(message!("field.pattern_too_slow", pattern = pattern.as_str())),
             }
         }
@@ -157,24 +172,39 @@ fn string(def: &FieldDef, text: &str) -> Option<Message> {
             Choices::Fixed(list) if !list.iter().any(|choice| choice.data == text) => {
                 let list: Vec<_> =
                     list.iter().take(20).map(|choice| choice.data.as_str()).collect();
-                Some(message!("field.not_a_choice", text = text, choices = list.join(", ")))
+                Some(message!("field.not_a_choice", text = brief(text), choices = list.join(", ")))
             }
             _ => None,
         },
-        Elem::IPAddress => {
-            text.parse::<Ipv4Addr>().is_err().then(|| message!("field.not_an_address", text = text))
+        Elem::IPAddress => text
+            .parse::<Ipv4Addr>()
+            .is_err()
+            .then(|| message!("field.not_an_address", text = brief(text))),
+        Elem::EMail => {
+            (!is_email(text)).then(|| message!("field.not_an_email", text = brief(text)))
         }
-        Elem::EMail => (!is_email(text)).then(|| message!("field.not_an_email", text = text)),
         Elem::URL => match scheme(text) {
-            None => Some(message!("field.not_a_url", text = text)),
+            None => Some(message!("field.not_a_url", text = brief(text))),
             Some(scheme) => {
                 let scheme = scheme.to_ascii_lowercase();
-                (!said.allows_scheme(&scheme))
-                    .then(|| message!("field.bad_scheme", scheme = scheme))
+                (!said.allows_scheme(&scheme)).then(|| {
+                    let schemes = said.scheme_list().join(", ");
+                    message!("field.bad_scheme", text = brief(text), schemes = schemes)
+                })
             }
         },
         _ => None,
     }
+}
+
+/// A value as a message shows it: its beginning, on one line.
+pub(super) fn brief(text: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    shown.replace("\\'", "'").replace("\\\"", "\"")
 }
 
 /// `scheme` of `scheme:…` when the rest could be an address.

@@ -3,6 +3,7 @@
 use jiff::{Timestamp, Zoned};
 use num_bigint::BigInt;
 
+use super::super::check::brief;
 use super::super::{Context, Source, check, time};
 use crate::error::Message;
 use crate::field::{Elem, Qualifiers};
@@ -82,10 +83,12 @@ pub(super) fn binary(value: Value, source: Source) -> Result<Value, Message> {
         (bytes @ Value::Bytes(_), _) => Ok(bytes),
         (Value::Str(text), Source::Language) => Ok(Value::Bytes(text.into_bytes())),
         (Value::Str(text), Source::Json | Source::Record) => {
-            base64_bytes(&text).map(Value::Bytes).ok_or_else(|| message!("field.not_base64"))
+            let not = || message!("field.not_base64", text = brief(&text));
+            base64_bytes(&text).map(Value::Bytes).ok_or_else(not)
         }
         (Value::Str(text), Source::Form) => {
-            hex(&text).map(Value::Bytes).ok_or_else(|| message!("field.not_hex"))
+            let not = || message!("field.not_hex", text = brief(&text));
+            hex(&text).map(Value::Bytes).ok_or_else(not)
         }
         (other, _) => Err(wrong(Elem::Binary, &other)),
     }
@@ -109,9 +112,10 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
 pub(super) fn integer(value: Value) -> Result<Value, Message> {
-    let not = || message!("field.not_an_integer");
+    let not = |text: &str| message!("field.not_an_integer", text = brief(text));
+    let beyond = |text: String| message!("field.out_of_range", number = brief(&text));
     let fit = |number: &BigInt| {
-        i64::try_from(number).map(Value::Int).map_err(|_| message!("field.out_of_range"))
+        i64::try_from(number).map(Value::Int).map_err(|_| beyond(number.to_string()))
     };
     match value {
         Value::Int(number) => Ok(Value::Int(number)),
@@ -120,36 +124,39 @@ pub(super) fn integer(value: Value) -> Result<Value, Message> {
         Value::Float(number) => {
             // 2^63 and beyond do not fit, and every float past 2^53 has no fraction.
             if number.fract() != 0.0 || !number.is_finite() {
-                Err(not())
+                Err(not(&number.to_string()))
             } else if (-TWO_TO_63..TWO_TO_63).contains(&number) {
                 Ok(Value::Int(number as i64))
             } else {
-                Err(message!("field.out_of_range"))
+                Err(beyond(number.to_string()))
             }
         }
         Value::Str(text) => match text.trim() {
             "" => Ok(Value::Null),
             // Longer than any 64-bit number: do not build a big one to find out.
-            digits if digits.len() > 40 => Err(not()),
-            digits => fit(&digits.parse::<BigInt>().map_err(|_| not())?),
+            digits if digits.len() > 40 => Err(not(digits)),
+            digits => fit(&digits.parse::<BigInt>().map_err(|_| not(digits))?),
         },
         other => Err(wrong(Elem::Integer, &other)),
     }
 }
 
 pub(super) fn float(value: Value) -> Result<Value, Message> {
-    let not = || message!("field.not_a_number");
+    let not = |text: &str| message!("field.not_a_number", text = brief(text));
     let number = match value {
         Value::Float(number) => number,
         Value::Int(number) => number as f64,
         Value::Bool(truth) => f64::from(u8::from(truth)),
-        Value::Big(number) => number.to_string().parse().map_err(|_| not())?,
+        Value::Big(number) => {
+            let text = number.to_string();
+            text.parse().map_err(|_| not(&text))?
+        }
         Value::Str(text) => match text.trim() {
             "" => return Ok(Value::Null),
             digits if digits.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
-                digits.parse().map_err(|_| not())?
+                digits.parse().map_err(|_| not(digits))?
             }
-            _ => return Err(not()),
+            other => return Err(not(other)),
         },
         other => return Err(wrong(Elem::Float, &other)),
     };
