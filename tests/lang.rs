@@ -1,9 +1,13 @@
 //! Jobflow sources: the examples of the language, and what is said about wrong ones.
 
 mod conformance;
+mod equal;
+mod fuzz;
 mod manual;
 mod outside;
+mod random;
 mod sources;
+mod walk;
 
 use std::path::{Path, PathBuf};
 

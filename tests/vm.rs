@@ -49,7 +49,7 @@ fn shared() -> Arc<Builtins> {
     Arc::clone(&TABLE)
 }
 
-fn compile(source: &str) -> Arc<Program> {
+pub(crate) fn compile(source: &str) -> Arc<Program> {
     let parsed = kompira::lang::parse(source);
     let errors = kompira::lang::check(&parsed);
     assert!(errors.is_empty(), "{source}: {errors:?}");
@@ -90,6 +90,12 @@ fn world(example: &Example) -> Sandbox {
 fn start(world: &Sandbox, arguments: &Arguments) -> Machine {
     let main = world.jobflow("/t/main").unwrap();
     Machine::start(main, arguments, shared(), &Options::default()).unwrap()
+}
+
+/// Runs `/t/main` of a world that has it.
+pub(crate) fn run_main(world: &mut Sandbox) -> End {
+    let machine = start(world, &Arguments::default());
+    drive::run(world, machine, PLAIN)
 }
 
 /// Runs one program; its console and end.

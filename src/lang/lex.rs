@@ -135,6 +135,13 @@ pub fn normalise(source: &str) -> Arc<str> {
     }
 }
 
+/// The places of the words of a [`normalise`]d source, in order; the last is its end.
+#[must_use]
+pub fn spans(source: &str) -> Vec<Span> {
+    let mut findings = Findings::default();
+    lex(source, &mut findings).0.into_iter().map(|token| token.span).collect()
+}
+
 /// All tokens of a normalised source; the last one is [`TokenKind::End`].
 pub(super) fn lex(source: &str, findings: &mut Findings) -> (Vec<Token>, Vec<Comment>) {
     let mut lexer = Lexer::new(source, 0);

@@ -180,8 +180,13 @@ fn flow() -> impl Strategy<Value = String> {
     })
 }
 
+/// `KOMPIRA_PROGRAMS` says another number.
+fn cases() -> u32 {
+    std::env::var("KOMPIRA_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn a_program_keeps_its_tree_and_setting_it_again_changes_nothing(source in flow()) {
