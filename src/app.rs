@@ -249,8 +249,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             started,
         },
     });
-    let router = http::router(service.clone());
-    let serving = tokio::spawn(http::server::serve(listeners, router, shutdown));
+    let serving = tokio::spawn(http::server::serve(listeners, service.clone()));
     let mounting = {
         let (tree, clock, start) = (opened.tree.clone(), Arc::clone(&clock), start.clone());
         tokio::task::spawn_blocking(move || mount_all(&tree, opened.engine, &clock, &start))

@@ -49,7 +49,6 @@ pub use identity::{EXEC_HEADER, Peer};
 pub use metrics::Metrics;
 pub use pool::Pool;
 pub use rate::Rates;
-pub use route::router;
 
 /// What the handlers work with.
 #[derive(Clone)]

@@ -16,6 +16,7 @@ use super::route::Ask;
 use super::{Service, session};
 use crate::audit::{Attempt, Class, Target, Verb, hint};
 use crate::auth::User;
+use crate::base::log;
 
 /// Header by which a command says its name for the audit; believed over the private socket only.
 pub const EXEC_HEADER: &str = "x-kompira-exec";
@@ -52,7 +53,10 @@ impl Peer {
 }
 
 /// The token of a request. The header wins over the query.
-fn token<'a>(headers: &'a HeaderMap, query: &'a Query) -> Result<Option<&'a str>, Failure> {
+pub(super) fn token<'a>(
+    headers: &'a HeaderMap,
+    query: &'a Query,
+) -> Result<Option<&'a str>, Failure> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(query.get("token")) };
     let value = value.to_str().map_err(|_| Failure::Token)?;
     match value.split_once(' ') {
@@ -67,12 +71,11 @@ pub(super) fn is_by_token(peer: Peer, headers: &HeaderMap, query: &Query) -> boo
 }
 
 /// What a request says about who sends it.
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     pub(super) peer: Peer,
-    pub(super) headers: HeaderMap,
-    pub(super) query: Query,
-    pub(super) method: Method,
-    pub(super) request: Arc<str>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: &'a Query,
+    pub(super) method: &'a Method,
 }
 
 /// Who asks where nobody has to say who he is. It has no permissions at all.
@@ -91,9 +94,14 @@ fn caller(user: UserId, interface: Interface, peer: Peer, request: &Arc<str>) ->
     }
 }
 
-/// Finds out who asks; blocks on the store.
-pub(super) fn identify(service: &Service, asked: &Asked) -> Result<Caller, Failure> {
-    let Asked { peer, headers, query, request, .. } = asked;
+/// Finds out who asks. It reads a row or two that are always in memory: that takes less time than
+/// to wake another thread.
+pub(super) fn identify(
+    service: &Service,
+    asked: &Asked<'_>,
+    request: &Arc<str>,
+) -> Result<Caller, Failure> {
+    let Asked { peer, headers, query, method } = asked;
     if let Some(token) = token(headers, query)? {
         return by_token(service, token, *peer, request);
     }
@@ -102,9 +110,7 @@ pub(super) fn identify(service: &Service, asked: &Asked) -> Result<Caller, Failu
         let Some(session) = session else {
             return Err(Fault::new(Kind::Unauthenticated, message!("http.no_credentials")).into());
         };
-        if asked.method != Method::GET
-            && asked.method != Method::HEAD
-            && asked.method != Method::OPTIONS
+        if !matches!(**method, Method::GET | Method::HEAD | Method::OPTIONS)
             && !session::proves(headers, secret)
         {
             return Err(Failure::Csrf);
@@ -121,14 +127,9 @@ pub(super) fn identify(service: &Service, asked: &Asked) -> Result<Caller, Failu
 
 /// Whether the login of a request that goes on is still good.
 pub(super) fn again(ask: &Ask) -> Result<(), Failure> {
-    let asked = Asked {
-        peer: ask.peer,
-        headers: ask.headers.clone(),
-        query: ask.query.clone(),
-        method: ask.method.clone(),
-        request: Arc::clone(&ask.who.request),
-    };
-    identify(&ask.service, &asked).map(drop)
+    let asked =
+        Asked { peer: ask.peer, headers: &ask.headers, query: &ask.query, method: &ask.method };
+    identify(&ask.service, &asked, &ask.who.request).map(drop)
 }
 
 fn by_token(
@@ -139,24 +140,21 @@ fn by_token(
 ) -> Result<Caller, Failure> {
     let legal = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.is_ascii();
     let found = if legal { service.tree.view().token_user(token)? } else { None };
-    let Some(user) = found else {
-        // Beyond the limit nothing is looked at or written down any more.
-        if let Peer::Tcp(address) = peer {
-            let now = service.clock.monotonic();
-            service.rates.bad_token(address.ip(), now).map_err(Failure::Rate)?;
-        }
-        bad_token(service, token, peer, request);
-        return Err(Failure::Token);
-    };
+    let user = found.ok_or(Failure::Token)?;
     if !user.active {
         return Err(Failure::Inactive);
     }
     Ok(caller(user.id, Interface::Api, peer, request))
 }
 
-/// Tells the audit of a token that nobody has (rule: http/identity).
-fn bad_token(service: &Service, token: &str, peer: Peer, request: &Arc<str>) {
-    let who = nobody(peer, request);
+/// Tells the audit of a token that nobody has (rules: http/identity, http/rates).
+pub(super) fn bad_token(service: &Service, token: &str, peer: Peer) -> Result<(), Failure> {
+    // Beyond the limit nothing is written down any more.
+    if let Peer::Tcp(address) = peer {
+        let now = service.clock.monotonic();
+        service.rates.bad_token(address.ip(), now).map_err(Failure::Rate)?;
+    }
+    let who = nobody(peer, &log::request_id());
     let detail = Map::from_iter([("invalid_token".to_owned(), Json::from(hint(token)))]);
     let attempt =
         Attempt { class: Class::Session, verb: Verb::Login, target: Target::default(), detail };
@@ -164,4 +162,5 @@ fn bad_token(service: &Service, token: &str, peer: Peer, request: &Arc<str>) {
     if let Err(fault) = service.tree.audit(&who, attempt, Some(&fault)) {
         tracing::error!(?fault, "a bad token cannot be written to the audit");
     }
+    Ok(())
 }

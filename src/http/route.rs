@@ -1,22 +1,23 @@
 //! From a request to its resource (rule: http/verbs).
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::request::Parts as Head;
+use axum::http::request::{Parts as Head, Request};
 use axum::http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header,
 };
-use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
+use hyper::body::Incoming;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 use kompira_schema::tree::{Caller, Interface};
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{Predicate as _, SizeAbove};
+use tower_http::compression::Compression;
+use tower_http::compression::predicate::{And, Predicate as _, SizeAbove};
 use tracing::Instrument as _;
 
 use super::accept::{self, Form};
@@ -33,6 +34,9 @@ use crate::base::log;
 
 /// Bytes from which an answer is compressed for who takes it.
 const COMPRESSED: u64 = 1024;
+
+/// Under which the log has what happened.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One request, understood and authenticated.
 pub(super) struct Ask {
@@ -78,18 +82,41 @@ impl Ask {
     }
 }
 
-/// All requests go by the table of endpoints.
-pub fn router(state: Service) -> Router {
-    Router::new()
-        .fallback(resource)
-        .with_state(state.clone())
-        .layer(from_fn_with_state(state, guard))
-        .layer(from_fn(common_headers))
-        .layer(
-            CompressionLayer::new()
-                .gzip(true)
-                .compress_when(SizeAbove::new(COMPRESSED).and(compressible)),
-        )
+/// What one connection's requests are answered by.
+pub(super) type Answerer = Compression<Bare, And<SizeAbove, Compressible>>;
+type Compressible = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
+
+/// All requests of a connection go by the table of endpoints.
+pub(super) fn answerer(service: Service, peer: Peer) -> Answerer {
+    Compression::new(Bare { service, peer })
+        .gzip(true)
+        .compress_when(SizeAbove::new(COMPRESSED).and(compressible as Compressible))
+}
+
+/// The service before what it answers is compressed.
+#[derive(Clone)]
+pub(super) struct Bare {
+    service: Service,
+    peer: Peer,
+}
+
+impl tower::Service<Request<Incoming>> for Bare {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let (service, peer) = (self.service.clone(), self.peer);
+        // One allocation for all that a request keeps while it is answered.
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            Ok(answer_to(service, peer, head, Body::new(body)).await)
+        })
+    }
 }
 
 /// JSON is worth it; bytes of attachments are asked for in parts, and what is followed must not
@@ -99,46 +126,44 @@ fn compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) 
 }
 
 /// Headers of every answer: nothing is sniffed, framed or cached by strangers.
-async fn common_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+fn common_headers(headers: &mut HeaderMap) {
     for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "same-origin"),
-        ("cache-control", "no-cache, private"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-cache, private"),
         (
-            "content-security-policy",
+            header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
         ),
     ] {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }
 
-/// Gives each request its id, writes the access line, turns a panic into an answer.
-async fn guard(State(service): State<Service>, mut request: Request, next: Next) -> Response {
-    let id = log::request_id();
+/// Gives the request its id, writes the access line, turns a panic into an answer.
+async fn answer_to(service: Service, peer: Peer, head: Head, body: Body) -> Response {
     let started = service.clock.monotonic();
-    let method = request.method().clone();
+    let noted = Noted { id: log::request_id(), operation: OnceLock::new() };
+    let method = head.method.clone();
     // The query may hold a token: it is not logged.
-    let path = request.uri().path().to_owned();
-    let full = request.headers().contains_key(CLIENT_HEADER);
-    let noted = Arc::new(Noted { id: Arc::clone(&id), operation: OnceLock::new() });
-    request.extensions_mut().insert(Arc::clone(&noted));
+    let path = head.uri.path().to_owned();
+    let full = head.headers.contains_key(CLIENT_HEADER);
     let running = service.metrics.begin();
-    let span = tracing::info_span!(target: "kompira::http", "request", request = &*id);
-    let run = std::panic::AssertUnwindSafe(next.run(request).instrument(span.clone()));
+    let span = tracing::info_span!(target: "kompira::http", "request", request = &*noted.id);
+    let run = dispatch(service.clone(), peer, &noted, head, body);
+    let run = std::panic::AssertUnwindSafe(run.instrument(span.clone()));
     let mut response = match run.catch_unwind().await {
-        Ok(response) => response,
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => span.in_scope(|| refused(&failure, full)),
         Err(_) => {
             tracing::error!(parent: &span, critical = true, "a handler panicked");
             Failure::Fault(Fault::internal("a handler panicked")).answer(full)
         }
     };
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", value);
+    common_headers(response.headers_mut());
+    if let Ok(value) = HeaderValue::from_str(&noted.id) {
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     drop(running);
     let took = service.clock.monotonic().saturating_sub(started);
@@ -151,22 +176,8 @@ async fn guard(State(service): State<Service>, mut request: Request, next: Next)
     response
 }
 
-/// What is known of a request besides the request.
-struct Noted {
-    id: Arc<str>,
-    /// Name of its operation, once it is found.
-    operation: OnceLock<&'static str>,
-}
-
-/// Everything that is not a health check.
-async fn resource(State(service): State<Service>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let full = head.headers.contains_key(CLIENT_HEADER);
-    let answer = match dispatch(service, head, body).await {
-        Ok(response) => return response,
-        Err(failure) => failure,
-    };
-    if let Failure::Fault(fault) = &answer {
+fn refused(failure: &Failure, full: bool) -> Response {
+    if let Failure::Fault(fault) = failure {
         match fault.kind() {
             Kind::Internal | Kind::Corrupt | Kind::Io | Kind::Full => {
                 tracing::error!(target: "kompira::http", ?fault, "a request failed");
@@ -174,20 +185,28 @@ async fn resource(State(service): State<Service>, request: Request) -> Response 
             kind => tracing::debug!(target: "kompira::http", kind = kind.name(), "refused"),
         }
     }
-    answer.answer(full)
+    failure.answer(full)
 }
 
-async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
-    let query = Query::parse(head.uri.query())?;
-    let peer = head.extensions.get::<Peer>().copied().unwrap_or(Peer::Local { uid: None });
-    let noted = head.extensions.get::<Arc<Noted>>().cloned();
-    let request = noted.as_ref().map_or_else(log::request_id, |noted| Arc::clone(&noted.id));
+/// What is known of a request besides the request.
+struct Noted {
+    id: Arc<str>,
+    /// Name of its operation, once it is found.
+    operation: OnceLock<&'static str>,
+}
+
+async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body: Body) -> Answer {
+    let Head { method, uri, headers, .. } = head;
+    let query = Query::parse(uri.query())?;
+    let raw_path = uri.path().to_owned();
+    // It holds on to the buffer that it was read into.
+    drop(uri);
+    let request = Arc::clone(&noted.id);
     if service.shutdown.begun() {
         return Err(Fault::new(Kind::Unavailable, message!("http.going_down")).into());
     }
-    let by_token = identity::is_by_token(peer, &head.headers, &query);
-    let form = accept::choose(&head.headers, query.get("format"), by_token);
-    let raw_path = head.uri.path().to_owned();
+    let by_token = identity::is_by_token(peer, &headers, &query);
+    let form = accept::choose(&headers, query.get("format"), by_token);
     let own = raw_path.strip_prefix("/-/").map(str::to_owned);
     let target = match &own {
         Some(_) => Ok(Target::root()),
@@ -198,18 +217,19 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         (None, Ok(target)) => table::find(target),
         (None, Err(_)) => None,
     };
-    if let (Some(noted), Some(hit)) = (&noted, &hit) {
-        let name = hit.row.verb(&head.method).map_or("none", |verb| verb.name);
+    if let Some(hit) = &hit {
+        let name = hit.row.verb(&method).map_or("none", |verb| verb.name);
         let _first = noted.operation.set(name);
     }
     let open = hit.is_some_and(|hit| hit.row.verbs.iter().any(|verb| verb.need == Need::Nobody));
     let who = if open {
         identity::nobody(peer, &request)
     } else {
-        let (service, headers, query) = (service.clone(), head.headers.clone(), query.clone());
-        let (pool, method) = (service.pool.clone(), head.method.clone());
-        let asked = identity::Asked { peer, headers, query, method, request };
-        pool.run(move || identity::identify(&service, &asked)).await?
+        let asked = identity::Asked { peer, headers: &headers, query: &query, method: &method };
+        match identity::identify(&service, &asked, &request) {
+            Err(Failure::Token) => return Err(unknown(&service, peer, &headers, &query).await),
+            found => found?,
+        }
     };
     if !open && who.interface != Interface::Mng {
         service.rates.request(who.user, service.clock.monotonic()).map_err(Failure::Rate)?;
@@ -217,15 +237,20 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
     // Who is nobody learns nothing, not even what a path is.
     let target = target?;
     let hit = hit.ok_or_else(nothing)?;
+    let waits = matches!(
+        hit.row.resource,
+        Resource::Recv | Resource::Wait | Resource::Changes | Resource::Console
+    );
+    let headers = if waits { detached(headers) } else { headers };
     let ask = Arc::new(Ask {
         service,
         who,
-        method: head.method,
+        method,
         target,
         row: hit.row,
         id: hit.id,
         query,
-        headers: head.headers,
+        headers,
         peer,
         raw_path,
     });
@@ -243,6 +268,26 @@ async fn dispatch(service: Service, head: Head, body: Body) -> Answer {
         Form::Page if ask.method == Method::GET => page::of(answer).await,
         _ => Ok(answer),
     }
+}
+
+/// A copy that does not hold on to the buffer of the connection: who waits long keeps little.
+#[allow(clippy::needless_pass_by_value)] // the original must be gone
+fn detached(headers: HeaderMap) -> HeaderMap {
+    let mut copy = HeaderMap::with_capacity(headers.len());
+    for (name, value) in &headers {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            copy.append(name, value);
+        }
+    }
+    copy
+}
+
+/// A token that nobody has is written down, where it may take its time.
+async fn unknown(service: &Service, peer: Peer, headers: &HeaderMap, query: &Query) -> Failure {
+    let Ok(Some(token)) = identity::token(headers, query) else { return Failure::Token };
+    let (token, asked) = (token.to_owned(), service.clone());
+    let told = service.pool.run(move || identity::bad_token(&asked, &token, peer));
+    told.await.err().unwrap_or(Failure::Token)
 }
 
 /// Each resource has one handler. The futures are boxed: a request that waits keeps the size of

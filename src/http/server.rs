@@ -1,20 +1,17 @@
 //! Listening, and stopping without cutting anybody off.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
-use tower::ServiceExt as _;
 
 use super::identity::Peer;
-use crate::base::shutdown::Shutdown;
+use super::{Service, route};
 
 /// Most connections at once; one that waits costs some 10 KiB, one that works at most some 100.
 /// Further ones wait to be accepted.
@@ -120,14 +117,15 @@ fn connections_max() -> usize {
 
 /// Serves until the stop signal, then lets requests in flight end for at most
 /// [`DRAIN_TIME_MAX`].
-pub async fn serve(listeners: Listeners, router: Router, shutdown: Shutdown) {
+pub async fn serve(listeners: Listeners, service: Service) {
+    let shutdown = service.shutdown.clone();
     let graceful = Arc::new(Graceful {
         watcher: parking_lot::Mutex::new(Some(GracefulShutdown::new())),
         places: Arc::new(Semaphore::new(connections_max())),
     });
     let mut loops = tokio::task::JoinSet::new();
     for listener in listeners.tcp {
-        let (router, shutdown, graceful) = (router.clone(), shutdown.clone(), graceful.clone());
+        let (service, shutdown, graceful) = (service.clone(), shutdown.clone(), graceful.clone());
         loops.spawn(async move {
             loop {
                 let accepted = tokio::select! {
@@ -137,7 +135,7 @@ pub async fn serve(listeners: Listeners, router: Router, shutdown: Shutdown) {
                 if let Some((place, (stream, address))) = accepted {
                     // Small answers must not wait for more.
                     let _ = stream.set_nodelay(true);
-                    graceful.connection(stream, Peer::Tcp(address), router.clone(), place);
+                    graceful.connection(stream, Peer::Tcp(address), service.clone(), place);
                 }
             }
         });
@@ -152,7 +150,7 @@ pub async fn serve(listeners: Listeners, router: Router, shutdown: Shutdown) {
                 };
                 if let Some((place, (stream, _))) = accepted {
                     let uid = stream.peer_cred().map(|cred| cred.uid()).ok();
-                    graceful.connection(stream, Peer::Local { uid }, router.clone(), place);
+                    graceful.connection(stream, Peer::Local { uid }, service.clone(), place);
                 }
             }
             drop(socket);
@@ -192,21 +190,17 @@ async fn accept<T>(
 }
 
 impl Graceful {
-    fn connection<S>(&self, stream: S, peer: Peer, router: Router, place: Place)
+    fn connection<S>(&self, stream: S, peer: Peer, service: Service, place: Place)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let service = router.map_request(move |mut request: axum::http::Request<_>| {
-            request.extensions_mut().insert(peer);
-            request
-        });
-        let service = service.map_err(|never: Infallible| match never {});
+        let answerer = TowerToHyperService::new(route::answerer(service, peer));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME_MAX)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .serve_connection(TokioIo::new(stream), answerer);
         let watched = match self.watcher.lock().as_ref() {
             Some(watcher) => watcher.watch(connection),
             None => return,

@@ -5,6 +5,7 @@
 
 mod engine;
 mod fs;
+mod http;
 mod raw;
 mod report;
 mod statistics;
@@ -28,6 +29,11 @@ enum Part {
     Fs(Box<fs::Arguments>),
     /// Puts, reads, lists, searches and renames beside RocksDB alone.
     Store(store::Arguments),
+    /// REST beside a bare server, durable changes beside the tree, requests that wait.
+    Http(http::Arguments),
+    /// A server that is measured.
+    #[command(hide = true, subcommand)]
+    HttpPeer(http::peer::Role),
     /// Durable processes: rates, sleepers, a restart with many of them.
     Engine(engine::Arguments),
     /// Small programs in the virtual machine, beside `python3` running the same.
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().part {
         Part::Fs(arguments) => fs::run(&arguments),
         Part::Store(arguments) => store::run(&arguments),
+        Part::Http(arguments) => http::run(&arguments),
+        Part::HttpPeer(role) => http::peer::serve(&role),
         Part::Engine(arguments) => engine::run(&arguments),
         Part::Vm(arguments) => vm::run(&arguments),
         Part::VmRun { name } => vm::once(&name),
