@@ -79,7 +79,7 @@ enum Command {
     /// Run a jobflow or script job and show its console
     Run(run::Run),
     /// List and control processes
-    Process(process::Process),
+    Process(Box<process::Process>),
     /// Make and revoke API tokens
     Token(token::Token),
     /// List, make, change and delete users

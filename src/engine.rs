@@ -28,6 +28,7 @@ mod slot;
 mod slots;
 mod start;
 mod timer;
+pub mod trace;
 mod turn;
 pub mod vm;
 mod world;
@@ -69,6 +70,8 @@ pub struct StartOptions {
     pub step_mode: bool,
     /// Repeat a command that was in flight at a crash; `None`: the jobflow's default.
     pub checkpoint_mode: Option<bool>,
+    /// Record its steps.
+    pub trace: bool,
     /// Mail at the end; `None`: the jobflow's default.
     pub monitoring_mode: Option<Monitoring>,
     /// What started it, for the property `invoker`.
@@ -434,6 +437,33 @@ impl Engine {
         }
         self.command(&slot, || Order::Resume(modes))?;
         Ok(true)
+    }
+
+    /// Takes a process that has ended up again, before its command number `step`. What it changed
+    /// since then stays.
+    ///
+    /// # Errors
+    /// `NotFound`, also when the state before that command was not kept; `Busy` while it is
+    /// active.
+    pub fn resume_from(&self, who: &Caller, id: ProcessId, step: u64) -> Result<(), Fault> {
+        self.visible(who, id)?;
+        recover::resume_from(&self.inner, who, id, step)
+    }
+
+    /// The recorded steps of a process after number `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn trace(
+        &self,
+        who: &Caller,
+        id: ProcessId,
+        after: u64,
+        limit: usize,
+    ) -> Result<trace::Trace, Fault> {
+        let row = self.visible(who, id)?;
+        let steps = trace::steps(&self.inner.snapshot(), id, after, limit)?;
+        Ok(trace::Trace { on: row.traced && row.status.is_active(), steps })
     }
 
     /// Changes the modes of a process.

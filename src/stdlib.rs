@@ -24,6 +24,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use date::moment;
+
 type Functions = &'static [(&'static str, Body)];
 type Methods = &'static [(Type, &'static str, Body)];
 type Properties = &'static [(Type, &'static str, Property)];

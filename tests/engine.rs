@@ -167,3 +167,121 @@ fn startup_jobflows_run_when_the_server_starts() {
     assert_eq!(info["console"], "up\n", "{info}");
     assert_eq!(info["invoker"], "/system/startup");
 }
+
+// rule: operations/process-command
+#[test]
+fn the_process_command_takes_the_documented_options() {
+    let server = Server::start();
+    jobflow(&server, "quick", "print('needle') -> exit(0)");
+    jobflow(&server, "failing", "exit(3)");
+    jobflow(&server, "waiting", "{ fork | sleep(600)\n sleep(600) }");
+    for (name, _) in [("quick", 0), ("quick", 1), ("failing", 2)] {
+        ended(&server, &execute(&server, name, &json!({})));
+    }
+    let waiting = execute(&server, "waiting", &json!({}));
+    let pid = waiting.rsplit('_').next().unwrap().to_owned();
+    let children = || server.client().get(&format!("{waiting}.children")).json()["count"].clone();
+    while children() != 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let count = |options: &[&str]| {
+        let all: Vec<&str> = ["process", "-C"].iter().chain(options).copied().collect();
+        server.stdout(&all).trim().parse::<usize>().unwrap()
+    };
+    for (options, expected) in [
+        (&[][..], 6),
+        (&["--active"], 3),
+        (&["--finish"], 3),
+        (&["--status", "DONE", "--status", "ABORTED"], 3),
+        (&["--status", "done"], 2),
+        (&["-i", &pid], 1),
+        (&["--parent", &pid], 2),
+        (&["--anyones-child"], 2),
+        (&["--min-children", "2"], 1),
+        (&["--job", "quick$"], 2),
+        (&["--job", "quick|failing"], 3),
+        (&["--current-job", "/waiting"], 3),
+        (&["--scheduled"], 0),
+        (&["--not-scheduled", "--not-invoked"], 6),
+        (&["--scheduler-id", "1"], 0),
+        (&["--scheduler-name", "."], 0),
+        (&["--invoked"], 0),
+        (&["--invoker", "/root"], 0),
+        (&["--invoker-type", "/system/types/Form"], 0),
+        (&["--user", "root", "--user", "guest"], 6),
+        (&["--user", "guest"], 0),
+        (&["--started-since", "2001-01-01 00:00"], 6),
+        (&["--started-before", "2001-01-01 00:00"], 0),
+        (&["--finished-since", "1 hour ago"], 3),
+        (&["--finished-before", "1 hour ago"], 0),
+        (&["--elapsed-less", "600", "--elapsed-more", "0"], 6),
+        (&["--console", "needle"], 2),
+        (&["--suspended"], 0),
+        (&["--not-suspended", "--head", "4", "--tail", "3"], 3),
+    ] {
+        assert_eq!(count(options), expected, "{options:?}");
+    }
+    // The last operation wins; a list holds the active ones.
+    let json = |options: &[&str]| -> Vec<Value> {
+        let all: Vec<&str> =
+            ["process", "--format", "json"].iter().chain(options).copied().collect();
+        serde_json::from_str(&server.stdout(&all)).unwrap()
+    };
+    assert_eq!(json(&["-D", "-L"]).len(), 3);
+    let ids =
+        |rows: Vec<Value>| rows.iter().map(|row| row["id"].as_u64().unwrap()).collect::<Vec<_>>();
+    let up = ids(json(&["--all"]));
+    let mut down = ids(json(&["--all", "--reverse"]));
+    assert_eq!(down, ids(json(&["-a", "--order", "-pid"])));
+    down.reverse();
+    assert_eq!(up, down);
+    let failing = json(&["--all", "--order", "exit_status", "--tail", "1"]);
+    assert_eq!(failing[0]["exit_status"], 3);
+    let year = json(&["--all", "--datetime-format", "%Y"]);
+    assert!(year[0]["started_time"].as_str().unwrap().parse::<u32>().unwrap() > 2000);
+    let export = server.stdout(&["process", "-L", "-a", "--job", "failing", "--format", "export"]);
+    assert!(export.contains("type_object: /system/types/Process"), "{export}");
+    assert!(server.stdout(&["process", "-a"]).contains("/root/quick"));
+    // Changes.
+    assert!(server.stdout(&["process", "-T", "--dry-run"]).contains("WAITING"));
+    assert_eq!(count(&["--active"]), 3);
+    server.stdout(&["process", "-S", "-y", "-i", &pid]);
+    assert_eq!(count(&["--suspended"]), 3);
+    server.stdout(&["process", "-R", "-y", "-i", &pid]);
+    assert_eq!(count(&["--suspended"]), 0);
+    // Nobody answers: declined.
+    assert_eq!(server.run(&["process", "-T"]).status.code(), Some(0));
+    assert_eq!(count(&["--active"]), 3);
+    server.stdout(&["process", "-T", "--noinput"]);
+    assert_eq!(count(&["--active"]), 0);
+    server.stdout(&["process", "-D", "--noinput", "--finished-since", "1 hour ago"]);
+    assert_eq!(count(&[]), 0);
+    assert_eq!(server.run(&["process", "--order", "colour"]).status.code(), Some(2));
+}
+
+// rule: operations/trace
+// rule: operations/resume-from
+// rule: http/trace
+#[test]
+fn a_process_is_traced_and_taken_up_at_an_earlier_command() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let flag = dir.path().join("flag").display().to_string();
+    let source = format!("['echo one'] ->\n['test -e {flag}'] ->\nprint('through')");
+    jobflow(&server, "job", &source);
+    let process = execute(&server, "job", &json!({"trace": true}));
+    assert_eq!(ended(&server, &process)["status"], "ABORTED");
+    let trace = server.stdout(&["process", "trace", &process]);
+    assert!(trace.contains("begins command 2"), "{trace}");
+    assert!(trace.contains("/root/job:2"), "{trace}");
+    assert_eq!(
+        server.stdout(&["process", "trace", &process, "--json"]).lines().count(),
+        trace.lines().count()
+    );
+    std::fs::write(&flag, "").unwrap();
+    server.stdout(&["process", "resume", &process, "--from", "2"]);
+    let info = ended(&server, &process);
+    assert_eq!(info["status"], "DONE", "{info}");
+    assert!(info["console"].as_str().unwrap().contains("through"));
+    assert_eq!(server.run(&["process", "resume", &process, "--from", "77"]).status.code(), Some(1));
+}

@@ -1,5 +1,10 @@
 //! `kompira process`.
 
+mod manage;
+mod select;
+mod show;
+mod trace;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -17,10 +22,18 @@ use super::trouble::{Exit, Trouble};
 const PAGE: usize = 1000;
 
 /// List and control processes
+///
+/// Without a subcommand the options say which processes are meant and what is done with them.
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  kompira process -D --finished-before '30 days ago' --noinput"
+)]
 pub(super) struct Process {
+    #[command(flatten)]
+    manage: manage::Manage,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,9 +71,20 @@ enum Action {
     /// Pause processes and their children
     #[command(after_help = "Example:\n  kompira process suspend 31")]
     Suspend(Ids),
-    /// Continue paused processes and their children
-    #[command(after_help = "Example:\n  kompira process resume 31")]
-    Resume(Ids),
+    /// Continue paused processes and their children, or interrupted ones
+    #[command(
+        after_help = "Example:\n  kompira process resume 31\n  kompira process resume 31 --from 4"
+    )]
+    Resume {
+        #[command(flatten)]
+        ids: Ids,
+        /// Take processes that have ended up again, before their command of this number
+        #[arg(long, value_name = "STEP")]
+        from: Option<u64>,
+    },
+    /// Show the steps of a process: line, values, status, time
+    #[command(after_help = "Example:\n  kompira process trace 31 --on --follow")]
+    Trace(trace::Trace),
     /// Delete processes that have ended, with their children
     #[command(after_help = "Example:\n  kompira process delete 31 --noinput")]
     Delete {
@@ -129,7 +153,8 @@ impl Process {
     }
 
     async fn act(&self, client: &Client, quiet: bool) -> Result<ExitCode, Trouble> {
-        match &self.action {
+        let Some(action) = &self.action else { return self.manage.act(client, quiet).await };
+        match action {
             Action::List(list) => list.print(client).await,
             Action::Show { id } => {
                 let shown = client.get(&format!("/process/id_{}", id.0)).await?;
@@ -143,9 +168,12 @@ impl Process {
                 let code = ended.get("exit_status").and_then(Json::as_i64).unwrap_or(1);
                 Ok(ExitCode::from(u8::try_from(code.rem_euclid(256)).unwrap_or(1)))
             }
-            Action::Terminate(ids) => ids.order(client, "terminate", quiet).await,
-            Action::Suspend(ids) => ids.order(client, "suspend", quiet).await,
-            Action::Resume(ids) => ids.order(client, "resume", quiet).await,
+            Action::Terminate(ids) => ids.order(client, "terminate", &json!({}), quiet).await,
+            Action::Suspend(ids) => ids.order(client, "suspend", &json!({}), quiet).await,
+            Action::Resume { ids, from } => {
+                ids.order(client, "resume", &json!({"from": from}), quiet).await
+            }
+            Action::Trace(trace) => trace.act(client, quiet).await,
             Action::Delete { ids, noinput } => {
                 let question = format!("Delete {} of the processes?", ids.ids.len());
                 if !noinput && !talk::confirm(&question) {
@@ -163,10 +191,16 @@ impl Process {
 
 impl Ids {
     /// Gives an order to each; fails when one could not be carried out.
-    async fn order(&self, client: &Client, order: &str, quiet: bool) -> Result<ExitCode, Trouble> {
+    async fn order(
+        &self,
+        client: &Client,
+        order: &str,
+        body: &Json,
+        quiet: bool,
+    ) -> Result<ExitCode, Trouble> {
         let mut exit = Exit::Ok;
         for id in &self.ids {
-            let done = client.post(&format!("/process/id_{}.{order}", id.0), &json!({})).await?;
+            let done = client.post(&format!("/process/id_{}.{order}", id.0), body).await?;
             if done != Json::Bool(true) {
                 exit = Exit::Failed;
                 if !quiet {

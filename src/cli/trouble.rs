@@ -90,6 +90,11 @@ impl Trouble {
         self
     }
 
+    /// Whether the server said that something is not there.
+    pub(super) fn is_gone(&self) -> bool {
+        self.what.ends_with(&format!("({})", kompira_schema::error::Kind::NotFound.code()))
+    }
+
     /// Says it on standard error.
     pub fn tell(&self) -> ExitCode {
         let mut err = std::io::stderr().lock();

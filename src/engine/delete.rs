@@ -39,9 +39,7 @@ pub(super) fn delete(inner: &Arc<Inner>, txn: &mut Txn, id: ProcessId) -> Result
         txn.raw_expect(Family::Process, &row::process_key(id));
         txn.raw_delete(Family::Process, &row::process_key(id));
         txn.raw_delete(Family::Frame, &row::process_key(id));
-        if row.sequence > 0 {
-            txn.raw_delete(Family::Journal, &row::journal_key(id, row.sequence));
-        }
+        super::trace::forget(txn, id)?;
         if let Some(parent) = row.parent {
             txn.raw_delete(Family::Process, &row::child_key(parent, id));
         }

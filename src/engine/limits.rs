@@ -17,6 +17,8 @@ pub struct Limits {
     pub queued: usize,
     /// Children of one `fork` or `pfor`. Reason: a range is easily mistyped.
     pub children: usize,
+    /// Steps of one process, jobs and rounds of loops, counted in strides.
+    pub steps: u64,
     /// Bytes of values and frames of one process.
     pub memory: usize,
     /// Bytes of a process's saved state. Reason: it is written at each wait.
@@ -43,6 +45,7 @@ impl Default for Limits {
             commands: kompira_schema::limits::POOL_SIZE,
             queued: 100_000,
             children: kompira_schema::limits::CHILDREN_MAX,
+            steps: 1_000_000_000_000,
             memory: kompira_schema::limits::PROCESS_HEAP_MAX,
             frame: 64 * 1024 * 1024,
             slice: Duration::from_millis(5),

@@ -94,6 +94,8 @@ pub struct Modes {
     pub checkpoint: Option<bool>,
     /// Mail at the end.
     pub monitoring: Option<Monitoring>,
+    /// Record its steps.
+    pub trace: Option<bool>,
 }
 
 /// The parameters of a start.

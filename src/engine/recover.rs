@@ -169,6 +169,69 @@ fn pinned_beside(snapshot: &Snapshot, used: &HashSet<[u8; 32]>) -> Result<Vec<Ve
     Ok(unused)
 }
 
+/// Takes a process that has ended up again before one of its commands, as an operator asks for.
+pub(super) fn resume_from(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    id: ProcessId,
+    step: u64,
+) -> Result<(), Fault> {
+    inner.refuse_when_stopping()?;
+    let done = inner.tree.write(who, Durability::Synced, |txn| {
+        let key = row::process_key(id);
+        let row: Option<Row> =
+            row::read(Family::Process, &key, txn.raw_get(Family::Process, &key)?)?;
+        let mut row = row.ok_or_else(|| not_found(id))?;
+        txn.raw_expect(Family::Process, &key);
+        if row.status.is_active() {
+            return Err(Fault::new(Kind::Busy, message!("engine.active", process = id)));
+        }
+        if row.interrupted && row.sequence == step {
+            return Ok(None);
+        }
+        let state = super::trace::state(txn, id, step)?;
+        for (hash, source) in &state.sources {
+            let key = row::pinned_key(crate::lang::program::CodeHash(*hash));
+            txn.raw_put(Family::Frame, &key, source.as_bytes().to_vec());
+        }
+        super::turn::put_frame(txn, id, &state.frame)?;
+        row.programs = state.sources.iter().map(|(hash, _)| *hash).collect();
+        row.current_job = state.current_job;
+        row.line = state.line;
+        row.locks = state.locks;
+        row.interrupted = true;
+        row.wait = Some(Wait::Command { begun: true, shown: state.shown });
+        let taken = open(txn, id, row)?;
+        Ok(Some(taken.locks))
+    })?;
+    let Some(locks) = done.value else { return reopen(inner, who, id).map(|_| ()) };
+    for jobflow in locks {
+        inner.locks.restore(jobflow, id);
+    }
+    inner.admission.take_back();
+    inner.enter(id);
+    Ok(())
+}
+
+/// Makes a process that has ended wait for its command again, which has not begun.
+fn open(txn: &mut crate::tree::Txn, id: ProcessId, mut row: Row) -> Result<Row, Fault> {
+    let Some(Wait::Command { shown, .. }) = row.wait.clone() else {
+        return Err(Fault::new(Kind::Corrupt, message!("store.corrupt")));
+    };
+    row.interrupted = false;
+    row.status = Status::Waiting;
+    row.wait = Some(Wait::Command { begun: false, shown });
+    row.exit_status = None;
+    row.result = kompira_schema::value::Value::Null;
+    row.error = kompira_schema::value::Value::Null;
+    row.finished = None;
+    row.suspended = false;
+    // Its parent has ended, or has counted it already.
+    row.parent = None;
+    super::start::put_new(txn, id, &row)?;
+    Ok(row)
+}
+
 /// Takes an interrupted process up again at its command, as an operator asks for.
 pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
     inner.refuse_when_stopping()?;
@@ -176,24 +239,12 @@ pub(super) fn reopen(inner: &Arc<Inner>, who: &Caller, id: ProcessId) -> Result<
         let key = row::process_key(id);
         let row: Option<Row> =
             row::read(Family::Process, &key, txn.raw_get(Family::Process, &key)?)?;
-        let mut row = row.ok_or_else(|| not_found(id))?;
+        let row = row.ok_or_else(|| not_found(id))?;
         if !row.interrupted {
             return Ok(false);
         }
-        let Some(Wait::Command { shown, .. }) = row.wait.clone() else {
-            return Err(Fault::new(Kind::Corrupt, message!("store.corrupt")));
-        };
         txn.raw_expect(Family::Process, &key);
-        row.interrupted = false;
-        row.status = Status::Waiting;
-        row.wait = Some(Wait::Command { begun: false, shown });
-        row.exit_status = None;
-        row.error = kompira_schema::value::Value::Null;
-        row.finished = None;
-        row.suspended = false;
-        // Its parent has ended, or has counted it already.
-        row.parent = None;
-        super::start::put_new(txn, id, &row)?;
+        open(txn, id, row)?;
         Ok(true)
     })?;
     if !done.value {

@@ -62,6 +62,15 @@ pub(super) struct Row {
     /// Channels in memory that it may know.
     #[serde(default)]
     pub(super) queues: Vec<u64>,
+    /// Its steps are recorded.
+    #[serde(default)]
+    pub(super) traced: bool,
+    /// How many ever were recorded.
+    #[serde(default)]
+    pub(super) recorded: u64,
+    /// Steps it took, in whole strides.
+    #[serde(default)]
+    pub(super) steps: u64,
 }
 
 /// A script job that was started directly.
@@ -139,6 +148,9 @@ impl Row {
             script: None,
             interrupted: false,
             sequence: 0,
+            traced: false,
+            recorded: 0,
+            steps: 0,
             queues: Vec::new(),
         }
     }
@@ -159,6 +171,14 @@ impl Row {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// The command it waits for.
+    pub(super) fn shown(&self) -> &str {
+        match &self.wait {
+            Some(Wait::Command { shown, .. }) => shown,
+            _ => "",
         }
     }
 

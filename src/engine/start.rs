@@ -70,6 +70,7 @@ fn create(
 ) -> Result<(), Fault> {
     let mut row = Row::new(job, who.user, inner.now());
     row.step_mode = options.step_mode;
+    row.traced = options.trace;
     row.invoker = options.invoker;
     row.schedule = options.schedule;
     let object = txn.stub(who, job)?;

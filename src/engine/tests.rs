@@ -7,6 +7,7 @@ mod kill;
 mod limits;
 mod orders;
 mod schedule;
+mod trace;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -28,6 +28,7 @@ use super::inner::{Inner, caller};
 use super::process::{Modes, Status};
 use super::row::{self, Asleep, Row, Wait};
 use super::slot::{Order, Slot};
+use super::trace;
 use super::vm::Machine;
 use crate::store::{Durability, Family, What};
 use crate::tree::Txn;
@@ -269,6 +270,7 @@ impl<'a> Turn<'a> {
         self.row.step_mode = modes.step.unwrap_or(self.row.step_mode);
         self.row.checkpoint_mode = modes.checkpoint.unwrap_or(self.row.checkpoint_mode);
         self.row.monitoring_mode = modes.monitoring.unwrap_or(self.row.monitoring_mode);
+        self.row.traced = modes.trace.unwrap_or(self.row.traced);
     }
 
     /// Puts record, state and console into the transaction, if there is anything new.
@@ -310,6 +312,17 @@ impl<'a> Turn<'a> {
         self.row.locks = machine.locks();
         let mut bytes = Vec::new();
         machine.save(&mut bytes);
+        if self.row.traced && matches!(self.row.wait, Some(Wait::Command { begun: true, .. })) {
+            let state = trace::State {
+                shown: self.row.shown().to_owned(),
+                current_job: self.row.current_job,
+                line: self.row.line,
+                locks: self.row.locks.clone(),
+                frame: bytes.clone(),
+                sources: trace::sources(self.inner, txn.snapshot(), &programs)?,
+            };
+            trace::put_state(txn, self.id(), self.row.sequence, &state)?;
+        }
         put_frame(txn, self.id(), &bytes)
     }
 

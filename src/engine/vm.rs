@@ -14,6 +14,7 @@ mod execute;
 mod graph;
 pub mod heap;
 pub mod host;
+pub mod inspect;
 pub mod machine;
 mod outside;
 pub mod raise;

@@ -58,14 +58,22 @@ pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
 /// `.terminate`, `.suspend`, `.resume`: `true`, or `false` when there was nothing to do.
 pub(super) async fn order(ask: &Arc<Ask>, body: Body) -> Answer {
     let id = ProcessId(ask.id);
+    let mut from = None;
     let modes = match ask.row.resource {
-        Resource::Resume => Modes { monitoring: None, ..modes(ask.body(body).await?)? },
+        Resource::Resume => {
+            let body = ask.body(body).await?;
+            from = step(body.as_ref())?;
+            Modes { monitoring: None, ..modes(body)? }
+        }
         _ => Modes::default(),
     };
     ask.blocking(move |ask| {
         let engine = engine(ask)?;
         let done = match ask.row.resource {
-            Resource::Resume => engine.resume(&ask.who, id, modes)?,
+            Resource::Resume => match from {
+                Some(step) => engine.resume_from(&ask.who, id, step).map(|()| true)?,
+                None => engine.resume(&ask.who, id, modes)?,
+            },
             Resource::Suspend => engine.suspend(&ask.who, id)?,
             _ => engine.terminate(&ask.who, id)?,
         };
@@ -103,6 +111,17 @@ pub(super) async fn wait(ask: &Arc<Ask>, body: Body) -> Answer {
     }
 }
 
+/// The command before which an ended process is to be taken up again.
+fn step(body: Option<&Json>) -> Result<Option<u64>, Failure> {
+    match body.and_then(|body| body.get("from")) {
+        None | Some(Json::Null) => Ok(None),
+        Some(step) => match step.as_u64().filter(|step| *step > 0) {
+            Some(step) => Ok(Some(step)),
+            None => Err(Failure::field("from", "Not the number of a command.")),
+        },
+    }
+}
+
 fn modes(body: Option<Json>) -> Result<Modes, Failure> {
     let map = match body {
         None | Some(Json::Null) => Map::new(),
@@ -113,6 +132,7 @@ fn modes(body: Option<Json>) -> Result<Modes, Failure> {
         step: flag(&map, "step_mode")?,
         checkpoint: flag(&map, "checkpoint_mode")?,
         monitoring: monitoring(&map)?,
+        trace: flag(&map, "trace")?,
     })
 }
 

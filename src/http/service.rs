@@ -7,6 +7,7 @@ mod lines;
 mod refs;
 mod status;
 mod token;
+mod trace;
 mod transfer;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
         Resource::Refs => ask.blocking(refs::refs).await,
         Resource::Status => ask.blocking(status::status).await,
         Resource::Console => console::follow(ask).await,
+        Resource::Trace => ask.blocking(trace::trace).await,
         Resource::Token | Resource::TokenRevoke => {
             let body = ask.body(body).await?;
             let revoke = ask.row.resource == Resource::TokenRevoke;

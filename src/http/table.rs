@@ -64,6 +64,7 @@ pub enum Resource {
     Status,
     Refs,
     Console,
+    Trace,
     Changes,
     Login,
     Logout,

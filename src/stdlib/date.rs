@@ -131,6 +131,18 @@ fn now(ctx: &mut Context<'_>, _: &[Value]) -> Result<Value, Raise> {
     Ok(ctx.heap.datetime(now))
 }
 
+/// A moment written in any form that `datetime()` reads; without an offset in the zone of `now`.
+#[must_use]
+pub fn moment(text: &str, now: &Zoned) -> Option<Zoned> {
+    match read::datetime(text.trim()) {
+        Some(read::Found { date, time, offset }) => {
+            let zone = offset.map_or_else(|| now.time_zone().clone(), TimeZone::fixed);
+            date.to_datetime(time).to_zoned(zone).ok()
+        }
+        None => phrase::read(text, now),
+    }
+}
+
 fn datetime(ctx: &mut Context<'_>, args: &[Value]) -> Result<Value, Raise> {
     let name = text_or_null(ctx, At("datetime", "zone"), args[2])?;
     let zone = zone(ctx, name.as_deref())?;

@@ -173,6 +173,7 @@ impl Lab {
             "resumeProcess" => at(self.process() + ".resume"),
             "waitForProcess" => at(self.process() + ".wait"),
             "console" => at(self.process().replace("/process/id_", "/-/console/")),
+            "trace" => at(self.process().replace("/process/id_", "/-/trace/")),
             "listSchedules" => at("/scheduler".into()),
             "createSchedule" => {
                 let job = self.object("Jobflow", json!({"source": "print('x')"}));

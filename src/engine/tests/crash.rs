@@ -136,6 +136,10 @@ fn waits_for_events_children_locks_and_resume_are_entered_again() {
     assert_eq!(world.console(fork), "1\n");
     world.advance(30);
     assert_eq!(world.ended(inside).status, Status::Done);
+    world.until("the other is inside", || {
+        let row = world.engine().inner.row(outside).unwrap().unwrap();
+        matches!(row.wait, Some(crate::engine::row::Wait::Until(_)))
+    });
     world.waits(outside);
     world.advance(50);
     assert_eq!(world.ended(outside).status, Status::Done);

@@ -9,6 +9,7 @@ use super::{Stepped, Taken, Turn, finish, lost};
 use crate::engine::admission::Place;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
+use crate::engine::trace::{self, Recorder};
 use crate::engine::vm::request::{End, Request};
 use crate::engine::vm::{Answer, Machine, Options, Pause};
 use crate::engine::world::{Said, World};
@@ -73,7 +74,8 @@ impl Turn<'_> {
                 match self.begin(txn, &request, place.take()) {
                     Err(answer) => machine.resume(*answer),
                     Ok(()) => {
-                        self.keep(txn, None)?;
+                        let kept = self.row.traced.then_some(&*machine);
+                        self.keep(txn, kept)?;
                         return Ok(self.stepped(None, true));
                     }
                 }
@@ -199,13 +201,17 @@ impl Turn<'_> {
         acquired: &mut Vec<ObjectId>,
     ) -> Result<Ended, Fault> {
         let limits = &self.inner.limits;
+        let mut recorder = self.row.traced.then(|| Recorder::new(machine.look()));
+        // One step at a time is what the recorder sees.
+        let stride = if recorder.is_some() { 1 } else { limits.stride };
         let until = self.inner.clock.monotonic().saturating_add(limits.slice);
         // A clock that stands (in tests) must not make a slice endless.
         let mut strides = 100;
         loop {
             let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
-            let pause = machine.run(limits.stride, &mut world);
+            let pause = machine.run(stride, &mut world);
             let said = world.leave();
+            self.row.steps = self.row.steps.saturating_add(stride);
             self.heed(&said);
             self.console.append(said.console);
             self.out.released.extend(said.released);
@@ -217,11 +223,22 @@ impl Turn<'_> {
                 return Err(fault);
             }
             match pause {
-                Pause::Ended(end) => return Ok(Ended::Process(end)),
-                Pause::Budget => {}
+                Pause::Ended(end) => {
+                    self.record(txn, &mut recorder, machine, None)?;
+                    return Ok(Ended::Process(end));
+                }
+                Pause::Budget if self.row.steps > limits.steps => {
+                    let why = format!("too many steps: at most {}", limits.steps);
+                    self.console.push(&format!("{why}\n"));
+                    return Ok(Ended::Process(finish::abend(&why)));
+                }
+                Pause::Budget => self.record(txn, &mut recorder, machine, None)?,
                 Pause::Blocked(request) => match self.enter(txn, &request, acquired)? {
                     Some(answer) => machine.resume(answer),
-                    None => return Ok(Ended::Wait),
+                    None => {
+                        self.record(txn, &mut recorder, machine, Some(&request))?;
+                        return Ok(Ended::Wait);
+                    }
                 },
             }
             strides -= 1;
@@ -233,6 +250,28 @@ impl Turn<'_> {
                 return Ok(Ended::Share);
             }
         }
+    }
+
+    /// Records a step, if somebody wants to see it.
+    fn record(
+        &mut self,
+        txn: &mut Txn,
+        recorder: &mut Option<Recorder>,
+        machine: &Machine,
+        wait: Option<&Request>,
+    ) -> Result<(), Fault> {
+        let Some(recorder) = recorder else { return Ok(()) };
+        self.row.recorded += 1;
+        self.dirty = true;
+        let position = machine.position();
+        let place = (position.jobflow, position.line);
+        let mut step = recorder.step(self.row.recorded, self.inner.now(), place, machine.look());
+        if wait.is_some() {
+            let begins = matches!(self.row.wait, Some(Wait::Command { begun: true, .. }));
+            step.command = begins.then_some(self.row.sequence);
+            step.wait = self.row.wait.as_ref().map(waited);
+        }
+        trace::put_step(txn, self.id(), &step)
     }
 
     /// Enters the wait for what the machine asks, or answers at once.
@@ -298,6 +337,20 @@ impl Turn<'_> {
                 }
             }
         })
+    }
+}
+
+/// What a process waits for, in words.
+fn waited(wait: &Wait) -> String {
+    match wait {
+        Wait::Room => "room".to_owned(),
+        Wait::Command { shown, .. } => shown.clone(),
+        Wait::Until(at) => format!("until {at}"),
+        Wait::Events(Some(at)) => format!("an event, until {at}"),
+        Wait::Events(None) => "an event".to_owned(),
+        Wait::Children { count, .. } => format!("{count} children"),
+        Wait::Lock(_) => "a place in a jobflow".to_owned(),
+        Wait::Resume => "its resume".to_owned(),
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
     };
     let options = StartOptions {
         step_mode: flag(&body, "step_mode")?.unwrap_or_default(),
+        trace: flag(&body, "trace")?.unwrap_or_default(),
         checkpoint_mode: flag(&body, "checkpoint_mode")?,
         monitoring_mode: monitoring(&body)?,
         node: object(&view, &body, "node")?,

@@ -122,7 +122,7 @@ pub static ROWS: &[Row] = &[
         tag: "processes",
         raw: false,
         verbs: &[post("resumeProcess", "Continue it and its children", MINE)
-            .takes(Takes::MaybeJson("ProcessModes"))
+            .takes(Takes::MaybeJson("ProcessResume"))
             .gives(200, Gives::Json("Truth"))],
     },
     Row {
@@ -398,6 +398,15 @@ pub static ROWS: &[Row] = &[
         verbs: &[verb(Act::Get, "console", "The console of a process", MINE)
             .gives(200, Gives::Bytes("text/plain"))
             .query(&["from", "follow"])],
+    },
+    Row {
+        resource: Resource::Trace,
+        path: "/-/trace/{number}",
+        tag: "processes",
+        raw: false,
+        verbs: &[verb(Act::Get, "trace", "The recorded steps of a process", MINE)
+            .gives(200, Gives::Json("Trace"))
+            .query(&["after"])],
     },
     Row {
         resource: Resource::Changes,

@@ -1,0 +1,187 @@
+//! The documented options of the process management command (rule: `operations/process-command`).
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, ValueEnum};
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+
+use super::select::{Selected, Selection, every};
+use super::show;
+use crate::cli::client::Client;
+use crate::cli::run::println;
+use crate::cli::talk;
+use crate::cli::trouble::{Exit, Trouble};
+
+const OPERATIONS: [&str; 6] = ["list_them", "count", "delete", "terminate", "suspend", "resume"];
+
+/// What is done, with which processes.
+#[derive(Debug, Args)]
+pub(super) struct Manage {
+    /// List them (default); those that have not ended unless told otherwise
+    #[arg(short = 'L', long = "list", overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    list_them: bool,
+    /// Print how many there are, in any state
+    #[arg(short = 'C', long, overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    count: bool,
+    /// Delete those that have ended, with their children
+    #[arg(short = 'D', long, overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    delete: bool,
+    /// End those that have not ended
+    #[arg(short = 'T', long, overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    terminate: bool,
+    /// Pause those that are not paused
+    #[arg(short = 'S', long, overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    suspend: bool,
+    /// Continue those that are paused
+    #[arg(short = 'R', long, overrides_with_all = OPERATIONS, help_heading = "Operation")]
+    resume: bool,
+    /// Do not ask
+    #[arg(short = 'y', long, help_heading = "Operation")]
+    noinput: bool,
+    /// Change nothing, and show what would be changed
+    #[arg(long, help_heading = "Operation")]
+    dry_run: bool,
+    #[command(flatten)]
+    selection: Selection,
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t = Form::Table, help_heading = "Output")]
+    format: Form,
+    /// Form of times, as strftime has it
+    #[arg(long, value_name = "FMT", help_heading = "Output")]
+    datetime_format: Option<String>,
+    /// Property to sort by; a minus in front turns the order round
+    #[arg(long, value_name = "ORDER", action = ArgAction::Append, allow_hyphen_values = true, help_heading = "Output")]
+    order: Vec<String>,
+    /// Turn the order round
+    #[arg(short, long, help_heading = "Output")]
+    reverse: bool,
+    /// Only the first N
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    head: Option<usize>,
+    /// Only the last N
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    tail: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    Table,
+    Json,
+    /// As objects are exported.
+    Export,
+}
+
+/// What is done with the processes that are selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    List,
+    Count,
+    Delete,
+    Terminate,
+    Suspend,
+    Resume,
+}
+
+impl Manage {
+    fn operation(&self) -> Operation {
+        match self {
+            Self { count: true, .. } => Operation::Count,
+            Self { delete: true, .. } => Operation::Delete,
+            Self { terminate: true, .. } => Operation::Terminate,
+            Self { suspend: true, .. } => Operation::Suspend,
+            Self { resume: true, .. } => Operation::Resume,
+            _ => Operation::List,
+        }
+    }
+
+    pub(super) async fn act(&self, client: &Client, quiet: bool) -> Result<ExitCode, Trouble> {
+        let operation = self.operation();
+        show::check_order(&self.order)?;
+        let found = every(client, self.selection.wants_console()).await?;
+        let mut found = self.selection.choose(client, operation, found).await?;
+        show::sort(&mut found, &self.order);
+        if self.reverse {
+            found.reverse();
+        }
+        if let Some(head) = self.head {
+            found.truncate(head);
+        }
+        if let Some(tail) = self.tail {
+            found.drain(..found.len().saturating_sub(tail));
+        }
+        match operation {
+            Operation::Count => println(&found.len().to_string()),
+            Operation::List => self.print(&found)?,
+            _ => return self.change(client, operation, &found, quiet).await,
+        }
+        Ok(Exit::Ok.into())
+    }
+
+    fn print(&self, found: &[Selected]) -> Result<(), Trouble> {
+        let rows: Vec<Json> = found
+            .iter()
+            .map(|one| show::with_times(&one.json, self.datetime_format.as_deref()))
+            .collect::<Result<_, _>>()?;
+        match self.format {
+            Form::Table => println(&super::table(&rows)),
+            Form::Json => println(&format!("{:#}", Json::Array(rows))),
+            Form::Export => println(show::export(&rows).trim_end()),
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        client: &Client,
+        operation: Operation,
+        found: &[Selected],
+        quiet: bool,
+    ) -> Result<ExitCode, Trouble> {
+        let (word, order) = match operation {
+            Operation::Delete => ("Delete", None),
+            Operation::Terminate => ("Terminate", Some("terminate")),
+            Operation::Suspend => ("Suspend", Some("suspend")),
+            _ => ("Resume", Some("resume")),
+        };
+        if self.dry_run {
+            self.print(found)?;
+            return Ok(Exit::Ok.into());
+        }
+        if found.is_empty() {
+            return Ok(Exit::Ok.into());
+        }
+        if !self.noinput {
+            self.print(found)?;
+            if !talk::confirm(&format!("{word} {} processes?", found.len())) {
+                return Ok(Exit::Ok.into());
+            }
+        }
+        let mut done = 0_usize;
+        let mut exit = Exit::Ok;
+        for one in found {
+            let path = format!("/process/id_{}", one.id);
+            let answer = match order {
+                Some(order) => client.post(&format!("{path}.{order}"), &json!({})).await,
+                None => client
+                    .send(client.request(Method::DELETE, &path))
+                    .await
+                    .map(|_| Json::Bool(true)),
+            };
+            match answer {
+                Ok(Json::Bool(true)) => done += 1,
+                // Its state changed meanwhile, or it went with its parent.
+                Ok(_) => {}
+                Err(trouble) if trouble.is_gone() => {}
+                Err(trouble) => {
+                    exit = Exit::Failed;
+                    talk::say(format!("kompira: {path}: {}", trouble.what));
+                }
+            }
+        }
+        if !quiet {
+            talk::say(format!("{word}: {done} of {}", found.len()));
+        }
+        Ok(exit.into())
+    }
+}
