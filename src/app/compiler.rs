@@ -27,6 +27,12 @@ impl Compiler for Jobflows {
         }
     }
 
+    fn report(&self, source: &str, name: &str) -> String {
+        let compiled = lang::compile(source);
+        let look = lang::diagnose::Look { lang: self.lang, plain: true };
+        lang::diagnose::render_all(&compiled.diagnostics, &compiled.source, name, look)
+    }
+
     fn version(&self) -> String {
         format!("{}.{}", env!("CARGO_PKG_VERSION"), lang::program::COMPILER_VERSION)
     }

@@ -153,9 +153,15 @@ fn callable(
     let slot = Arc::new(Slot::new(id, Row::new(job, who.user, inner.now())));
     let mut acquired = Vec::new();
     let mut world = World::new(inner, txn, who.user, &slot, &mut acquired);
-    world
-        .callable(Handle { kind: RefKind::Object, id: job.0 })
-        .map_err(|raise| refused(&path, raise.message()))
+    world.callable(Handle { kind: RefKind::Object, id: job.0 }).map_err(|raise| {
+        let mut why = raise.message().to_owned();
+        if let Ok(Some(report)) = txn.compile_report(who, job) {
+            tracing::info!(jobflow = %path, "not executable\n{report}");
+            why.push('\n');
+            why.push_str(&report);
+        }
+        refused(&path, &why)
+    })
 }
 
 fn arguments(path: &str, params: &Params) -> Result<Arguments, Fault> {

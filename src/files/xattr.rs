@@ -4,12 +4,14 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{BlobHash, ObjectId};
 use kompira_schema::message;
 use kompira_schema::tree::{Change, Ino, XattrMode};
-use kompira_schema::value::{Dict, Value};
 
 use super::ask::{Ask, invalid, never};
 use super::find::Form;
 use super::place::Place;
 use crate::tree::{Content, Patch};
+
+/// The kernel passes on no more.
+const VALUE_MAX: usize = 65_536;
 
 const PREFIX: &str = "user.kompira.";
 
@@ -52,7 +54,11 @@ impl Ask<'_> {
             "owner" => self.view.user_name(head.owner),
             "display_name" => self.view.stub(self.who, id)?.display_name,
             "description" => self.view.stub(self.who, id)?.description,
-            "errors" => self.errors(id)?.ok_or_else(none)?,
+            "errors" => {
+                let mut report = self.view.compile_report(self.who, id)?.ok_or_else(none)?;
+                report.truncate(report.floor_char_boundary(VALUE_MAX));
+                report
+            }
             _ => return Err(none()),
         };
         Ok(text.into_bytes())
@@ -68,23 +74,6 @@ impl Ask<'_> {
                 Content::Blob { hash, .. } => Ok(hash),
             },
         }
-    }
-
-    /// What does not compile, a line each: `LINE: message`.
-    fn errors(&self, id: ObjectId) -> Result<Option<String>, Fault> {
-        let object = self.view.get(self.who, id)?;
-        let Some(Value::Dict(errors)) = object.fields.get("errors") else { return Ok(None) };
-        let errors: &Dict = errors;
-        if errors.is_empty() {
-            return Ok(None);
-        }
-        let mut text = String::new();
-        for (line, message) in errors {
-            if let Value::Str(message) = message {
-                text.push_str(&format!("{line}: {message}\n"));
-            }
-        }
-        Ok(Some(text))
     }
 
     pub(super) fn set_xattr(

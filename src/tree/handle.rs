@@ -39,6 +39,11 @@ pub struct Compiled {
 pub trait Compiler: Send + Sync {
     /// Compiles `source`.
     fn compile(&self, source: &str) -> Compiled;
+    /// All that is wrong with a source called `name`, with places and hints; empty if nothing is.
+    fn report(&self, _source: &str, _name: &str) -> String {
+        String::new()
+    }
+
     /// Changes when the same source could compile to something else.
     fn version(&self) -> String;
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::kompira;
+use crate::support::{Options, Server, kompira};
 
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -103,4 +103,44 @@ fn an_empty_directory_and_a_missing_file_are_told() {
         assert_eq!(out.status.code(), Some(1));
         assert!(text(&out.stderr).contains(part), "{}", text(&out.stderr));
     }
+}
+
+// rule: language/errors
+#[test]
+fn the_findings_are_the_same_in_check_mount_http_and_log() {
+    let mount = Path::new("/dev/fuse").exists();
+    let server = Server::with(&Options { mount, ..Options::default() });
+    let client = server.client();
+    client.create("/root", "broken", "Jobflow", serde_json::json!({"source": UNKNOWN}));
+
+    let home = directory(&[("broken.jobflow", UNKNOWN)]);
+    let said = text(&run(home.path(), &["check", "broken.jobflow"]).stderr);
+    assert!(said.contains("[K08]") && said.contains("[K05]"), "{said}");
+    let said = said.replace("broken.jobflow:", "/root/broken:");
+
+    let refused = client.post("/root/broken.execute", &serde_json::json!({"parameters": {}}));
+    assert_eq!(refused.status, 400);
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(&said), "{detail}\n{said}");
+
+    let run = server.run(&["run", "/root/broken"]);
+    assert!(!run.status.success());
+    assert!(text(&run.stderr).contains("undefined variable: nothing"), "{}", text(&run.stderr));
+
+    if mount {
+        let out = Command::new("getfattr")
+            .args(["--only-values", "-n", "user.kompira.errors"])
+            .arg(server.mount().join("root/broken"))
+            .output();
+        if let Ok(out) = out {
+            assert_eq!(text(&out.stdout), said, "{}", text(&out.stderr));
+        }
+    }
+
+    let told = |file: &fs::DirEntry| {
+        let text = fs::read_to_string(file.path()).unwrap_or_default();
+        said.lines().all(|line| text.contains(line.trim_end()))
+    };
+    let mut logs = fs::read_dir(server.data().join("log")).unwrap().map(Result::unwrap);
+    assert!(logs.any(|file| told(&file)), "no log shows the findings");
 }

@@ -29,6 +29,11 @@ impl Behaviour for Jobflow {
         }
         // A source that does not compile is kept, with what is wrong in it.
         let compiled = compiler.compile(&source);
+        if !compiled.executable {
+            let name = saving.view.path_of(saving.id).map(|path| path.to_string());
+            let name = name.unwrap_or_else(|| "a new jobflow".to_owned());
+            tracing::info!("{name} is saved with errors\n{}", compiler.report(&source, &name));
+        }
         let now = saving.inner().clock.now();
         let outcome: Dict = Dict::from_iter([
             ("parameters".to_owned(), Value::Dict(compiled.parameters)),

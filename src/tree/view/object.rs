@@ -31,6 +31,21 @@ impl View {
         self.object(who, head)
     }
 
+    /// What is wrong with a jobflow, as `kompira check` shows it; `None` for one that can be run and
+    /// for other objects. The caller needs read (rule: `language/errors`).
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Denied`].
+    pub fn compile_report(&self, who: &Caller, id: ObjectId) -> Result<Option<String>, Fault> {
+        let object = self.get(who, id)?;
+        let broken =
+            matches!(object.fields.get("errors"), Some(Value::Dict(errors)) if !errors.is_empty());
+        let Some(Value::Str(source)) = object.fields.get("source").filter(|_| broken) else {
+            return Ok(None);
+        };
+        Ok(Some(self.inner.options.compiler.report(source, &object.stub.path)))
+    }
+
     /// An object without its fields; anyone may see it.
     ///
     /// # Errors
