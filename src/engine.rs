@@ -4,6 +4,7 @@
 //! queue and run each for a budget of steps; a process that waits is a row and no thread. Each
 //! step's changes to the tree, the checkpoint and the console are one commit.
 
+mod actions;
 mod admission;
 mod channels;
 mod code;
@@ -56,7 +57,7 @@ pub use schedule::Missed;
 
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
-use crate::store::{Direction, Durability, Family, Fed, Subscription, codec, keys};
+use crate::store::{Direction, Durability, Family, Fed, Subscription, What, codec, keys};
 use crate::tree::Tree;
 use delete::not_found;
 use inner::Inner;
@@ -120,6 +121,7 @@ impl Engine {
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
             schedules: schedule::Schedules::default(),
+            actions: actions::Actions::default(),
             stopping: AtomicBool::new(false),
             stopped: Arc::new(Alarm::default()),
             threads: Mutex::new(Vec::new()),
@@ -141,6 +143,7 @@ impl Engine {
         engine.thread("engine-sync", |inner| inner.outbox.run(|| inner.tree.sync()))?;
         engine.thread("engine-timer", |inner| inner.timers.run(|id| inner.wake(id)))?;
         engine.thread("engine-feed", move |inner| listen(inner, &feed))?;
+        engine.thread("engine-action", actions::run)?;
         if engine.inner.limits.keep_finished.is_some() {
             engine.thread("engine-expiry", expire)?;
         }
@@ -529,6 +532,7 @@ impl Engine {
         self.inner.timers.close();
         self.inner.outbox.close();
         self.inner.schedules.close();
+        self.inner.actions.close();
         self.inner.stopped.ring();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
         for thread in threads {
@@ -568,14 +572,17 @@ fn listen(inner: &Arc<Inner>, feed: &Subscription) {
                 .changes
                 .iter()
                 .map(|change| {
-                    if let Ref::Schedule(id) = change.subject {
-                        inner.schedules.changed(id);
+                    match change.subject {
+                        Ref::Schedule(id) => inner.schedules.changed(id),
+                        Ref::Object(id) if change.what == What::Queue => inner.actions.changed(id),
+                        _ => {}
                     }
                     vm::request::Source::Reference(change.subject)
                 })
                 .collect(),
             Fed::Missed => {
                 inner.schedules.missed();
+                inner.actions.missed();
                 inner.mailbox.sources()
             }
         };

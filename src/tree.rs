@@ -31,5 +31,5 @@ pub use special::{
     Family as SpecialFamily, IncidentDraft, IncidentPatch, ScheduleDraft, SchedulePatch,
     SpecialQuery, TaskDraft,
 };
-pub use txn::{Element, ImportOptions, Submission, Txn};
+pub use txn::{Element, ImportOptions, Submission, Txn, Unsettled};
 pub use view::{Attach, Difference, Passwords, RecordOptions, Revision, View};

@@ -1,5 +1,6 @@
 //! The REST face of a real server.
 
+mod actions;
 mod backup;
 mod batch;
 mod channels;

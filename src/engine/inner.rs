@@ -12,6 +12,7 @@ use kompira_schema::id::{ProcessId, UserId};
 use kompira_schema::message;
 use kompira_schema::tree::{Caller, Interface};
 
+use super::actions::Actions;
 use super::admission::Admission;
 use super::code::Codes;
 use super::events::Mailbox;
@@ -50,6 +51,7 @@ pub(super) struct Inner {
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
     pub(super) schedules: Schedules,
+    pub(super) actions: Actions,
     pub(super) stopping: AtomicBool,
     /// Rings when the engine stops.
     pub(super) stopped: Arc<Alarm>,

@@ -134,6 +134,11 @@ impl Slot {
         }
     }
 
+    /// Whether it waits, and has looked at all it was told of.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().phase == Phase::Idle
+    }
+
     /// Notes that there is something to do; `true` when the caller must put it into the queue.
     #[must_use]
     pub(super) fn wake(&self, state: &mut State) -> bool {

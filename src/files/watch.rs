@@ -168,6 +168,7 @@ fn changes_of(changed: &Changed, out: &mut Vec<Change>) {
             out.push(Change::Content(content));
             out.push(Change::Content(Node::Record(id).ino()));
         }
+        What::Queue => out.push(Change::Content(content)),
         What::Record => {
             out.push(Change::Content(content));
             out.push(Change::Content(Node::Record(id).ino()));

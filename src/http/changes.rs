@@ -220,7 +220,7 @@ const fn word(what: What) -> &'static str {
         What::Created => "created",
         What::Removed => "removed",
         What::Moved => "moved",
-        What::Content | What::Record => "changed",
+        What::Content | What::Record | What::Queue => "changed",
         What::Attr => "touched",
     }
 }

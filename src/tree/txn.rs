@@ -39,6 +39,7 @@ use crate::store::codec::pack;
 use crate::store::{Batch, Body, Changed, Counter, Dirent, Family, Place, What, keys};
 
 pub use import::ImportOptions;
+pub use queue::Unsettled;
 pub use submit::Submission;
 
 /// Which part of an Array or Dictionary of files.

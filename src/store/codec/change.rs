@@ -50,6 +50,8 @@ pub enum What {
     Record,
     /// Times or mode bits alone.
     Attr,
+    /// A message came or went in its queue.
+    Queue,
 }
 
 /// Where an entry is.

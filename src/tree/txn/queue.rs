@@ -3,10 +3,10 @@
 //! Family `queue`: channel and 0 → counters; channel and message number → the message.
 
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::ObjectId;
+use kompira_schema::id::{ObjectId, UserId};
 use kompira_schema::limits::{QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
 use kompira_schema::message;
-use kompira_schema::value::Value;
+use kompira_schema::value::{Ref, Value};
 use serde::{Deserialize, Serialize};
 
 use super::Txn;
@@ -24,9 +24,80 @@ pub(in crate::tree) struct Queue {
     pub(in crate::tree) count: u64,
     /// Bytes of the messages waiting.
     bytes: u64,
+    /// The channel's action has seen to the messages up to this number, or there was none when they
+    /// came.
+    #[serde(default)]
+    settled: u64,
+}
+
+/// What a channel does with a message for which nobody waits.
+const ACTION: &str = "action_type";
+const EXECUTE: &str = "ExecuteJobflow";
+/// What it starts.
+const TARGET: &str = "action_target";
+
+/// A message that the action of its channel has not seen to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unsettled {
+    /// Its number.
+    pub number: u64,
+    /// What was sent.
+    pub message: Value,
+    /// The jobflow of the action; `None` when the field is empty or the object is gone.
+    pub target: Option<ObjectId>,
+    /// As whom it runs: the owner of the channel.
+    pub owner: UserId,
 }
 
 impl View {
+    /// Whether messages of a channel start a jobflow (rule: `tree/channel-action`).
+    fn acts(&self, channel: ObjectId) -> Result<bool, Fault> {
+        let body = self.body_of(channel)?;
+        Ok(matches!(body.field(ACTION), Some(Value::Str(word)) if **word == *EXECUTE))
+    }
+
+    /// The oldest message that the channel's action still has to see to. Asks no permission: this
+    /// is the engine's.
+    ///
+    /// # Errors
+    /// Failures of the store; [`Kind::NotFound`] when the channel is gone.
+    pub fn unsettled(&self, channel: ObjectId) -> Result<Option<Unsettled>, Fault> {
+        let queue = self.queue(channel)?;
+        if queue.settled >= queue.last || !self.acts(channel)? {
+            return Ok(None);
+        }
+        let mut found = None;
+        self.each_message(channel, Direction::Forward, |number, key, row| {
+            if number > queue.settled {
+                found = Some((number, unpack(Family::Queue, key, row)?));
+            }
+            Ok(found.is_none())
+        })?;
+        let Some((number, message)) = found else { return Ok(None) };
+        let target = match self.body_of(channel)?.field(TARGET) {
+            Some(Value::Object(Ref::Object(id))) => Some(*id),
+            _ => None,
+        };
+        let owner = self.head(channel)?.owner;
+        Ok(Some(Unsettled { number, message, target, owner }))
+    }
+
+    /// The channels with messages that their action still has to see to.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn unsettled_channels(&self) -> Result<Vec<ObjectId>, Fault> {
+        let mut found = Vec::new();
+        for type_id in ["Channel", "MailChannel"].iter().filter_map(|name| self.builtin(name)) {
+            for id in self.of_type(type_id)? {
+                if self.unsettled(id)?.is_some() {
+                    found.push(id);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     pub(in crate::tree) fn queue(&self, channel: ObjectId) -> Result<Queue, Fault> {
         let key = keys::numbers(channel.0, 0);
         match self.reads.get(Family::Queue, &key)? {
@@ -159,8 +230,29 @@ impl Txn {
             let told = message!("channel.full", max = QUEUE_MESSAGES_MAX);
             return Err(Fault::new(Kind::TooMany, told));
         }
+        if !self.view.acts(channel)? {
+            queue.settled = queue.last;
+        }
         self.close_queue(channel, queue)?;
         Ok(queue.last)
+    }
+
+    /// Notes that the action of a channel has seen to the messages up to `number`, and takes that
+    /// one out of the queue if it `consumes` it. Asks no permission: this is the engine's.
+    ///
+    /// # Errors
+    /// [`Kind::NoMessage`] when somebody else took it; [`Kind::NotFound`] when the channel is gone.
+    pub fn settle(&mut self, channel: ObjectId, number: u64, consumes: bool) -> Result<(), Fault> {
+        let mut queue = self.open_queue(channel)?;
+        if consumes {
+            let key = keys::numbers(channel.0, number);
+            let row = self.view.reads.get(Family::Queue, &key)?.ok_or_else(no_message)?;
+            queue.count = queue.count.saturating_sub(1);
+            queue.bytes = queue.bytes.saturating_sub(row.len() as u64);
+            self.remove(Family::Queue, key);
+        }
+        queue.settled = queue.settled.max(number);
+        self.close_queue(channel, queue)
     }
 
     /// Takes the message at a position (negative: from the end); the caller needs read and write.
@@ -284,7 +376,7 @@ impl Txn {
     fn close_queue(&mut self, channel: ObjectId, queue: Queue) -> Result<(), Fault> {
         self.put_packed(Family::Queue, keys::numbers(channel.0, 0), &queue)?;
         let head = self.view.head(channel)?;
-        self.tell_at(&head, What::Record)
+        self.tell_at(&head, What::Queue)
     }
 }
 
