@@ -3,6 +3,7 @@
 
 mod bad;
 mod engine;
+mod faults;
 mod files;
 mod http;
 mod lang;

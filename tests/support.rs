@@ -4,6 +4,7 @@
 pub mod client;
 pub mod disk;
 pub mod server;
+pub mod shim;
 
 pub use client::{Client, Reply};
 pub use disk::Disk;

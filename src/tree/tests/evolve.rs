@@ -116,6 +116,53 @@ fn a_type_gains_a_field_in_one_step_beside_its_readers() {
     assert_eq!(world.field("/root/r7", "units"), 7.into());
 }
 
+/// Fields of a type, their names and types.
+fn fields(list: &[(&str, &str)]) -> Dict {
+    let names: Vec<&str> = list.iter().map(|(name, _)| *name).collect();
+    let types: Vec<&str> = list.iter().map(|(_, kind)| *kind).collect();
+    Dict::from_iter([
+        ("fieldNames".to_owned(), texts(&names)),
+        ("fieldTypes".to_owned(), texts(&types)),
+    ])
+}
+
+// rule: tree/type-changes
+#[test]
+fn a_field_goes_changes_its_type_or_its_place_and_comes_back_with_nothing_written() {
+    let world = world();
+    let (type_id, ids) = rack(&world, 50);
+    let become_ = |list: &[(&str, &str)]| {
+        let fields = fields(list);
+        let patch = || Patch { fields: fields.clone(), ..Patch::default() };
+        world.write(&root(), |txn| txn.update(type_id, None, patch())).unwrap();
+    };
+    become_(&[("units", "Integer"), ("place", "String")]);
+    world.update(&root(), "/root/r7", &[("place", "12".into())]).unwrap();
+    let revs =
+        |view: &View| -> Vec<_> { ids.iter().map(|id| view.head(*id).unwrap().rev).collect() };
+    let before = revs(&world.tree.view());
+    let field = |name: &str| {
+        let view = world.tree.view();
+        let object = view.get(&root(), ids[7]).unwrap();
+        view.field(&object, name).map(std::borrow::Cow::into_owned)
+    };
+    // Another order of the fields, as it is listed.
+    become_(&[("place", "String"), ("units", "Integer")]);
+    let object = world.tree.view().get(&root(), ids[7]).unwrap();
+    assert_eq!(object.fields.keys().collect::<Vec<_>>(), ["place", "units"]);
+    // Another type: what can be converted is, what cannot is null, and back it is what it was.
+    become_(&[("place", "Integer"), ("units", "String")]);
+    assert_eq!((field("place"), field("units")), (Some(12.into()), Some("7".into())));
+    become_(&[("place", "Datetime"), ("units", "Integer")]);
+    assert_eq!((field("place"), field("units")), (Some(Value::Null), Some(7.into())));
+    // Gone, and back: nothing was lost.
+    become_(&[("units", "Integer")]);
+    assert_eq!((field("place"), field("units")), (None, Some(7.into())));
+    become_(&[("units", "Integer"), ("place", "String")]);
+    assert_eq!((field("place"), field("units")), (Some("12".into()), Some(7.into())));
+    assert_eq!(revs(&world.tree.view()), before, "no object was written");
+}
+
 /// Without an audit file: its writer commits too, and would pass the fail points first.
 fn on_disk(dir: &Path) -> World {
     let store = Store::open(&dir.join("data"), &StoreOptions::default()).unwrap();

@@ -194,6 +194,17 @@ impl World {
         Ok(view.with_heads(entries).map_err(told)?.len() as u64)
     }
 
+    /// The first page of a directory as HTTP lists it: the objects and how many there are in all.
+    pub(super) fn first_page(&self, folder: ObjectId, page: usize) -> Result<(), String> {
+        let view = self.tree.view();
+        let query = Query { depth: tree::Depth::Children, limit: Some(page), ..Query::default() };
+        let found = view.find(&self.who, folder, &query).map_err(told)?;
+        if found.ids.len() == page.min(found.total) {
+            return Ok(());
+        }
+        Err(format!("a page of {} and {} in all", found.ids.len(), found.total))
+    }
+
     /// A directory with some objects of a rare type.
     pub(super) fn hosts(&self) -> Result<ObjectId, String> {
         let folder = self.folder("hosts")?;
