@@ -36,6 +36,7 @@ use crate::tree::Tree;
 pub use crate::base::socket::socket_of;
 pub use first::First;
 pub use notice::{Notice, welcome};
+pub use upkeep::Keep;
 
 /// How much of the server is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Start {
     pub pool_size: usize,
     /// What becomes of scheduled runs that were missed.
     pub missed: Missed,
+    /// How long earlier versions are kept.
+    pub keep: Keep,
     /// Zone of the server.
     pub zone: TimeZone,
     /// Language of texts that are stored.
@@ -102,6 +105,7 @@ impl Start {
             rate_limit: 0,
             pool_size: crate::remote::Manager::POOL,
             missed: Missed::default(),
+            keep: Keep::default(),
             zone: TimeZone::system(),
             lang: Lang::En,
             log: data.join("log"),
@@ -123,6 +127,7 @@ impl Start {
                 .integer("agent", "pool_size")
                 .and_then(|size| usize::try_from(size).ok())
                 .unwrap_or(crate::remote::Manager::POOL),
+            keep: Keep::configured(config),
             missed: match config.text("scheduler", "missed_runs") {
                 "once" => Missed::Once,
                 _ => Missed::Skip,
@@ -265,7 +270,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     match mounting.await.map_err(Fault::internal)? {
         Ok(mounts) => {
             running.service.set_ready();
-            upkeep::start(opened.tree, clock, running.service.shutdown.clone());
+            upkeep::start(opened.tree, start.keep, clock, running.service.shutdown.clone());
             run_startup(&running.service);
             Ok(Running { mounts, ..running })
         }

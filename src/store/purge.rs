@@ -40,7 +40,8 @@ impl Store {
         let cutoff = |keep| now.checked_sub(keep).unwrap_or(Timestamp::MIN);
         let snapshot = self.snapshot();
         let history_to = rev_at(&snapshot, cutoff(options.history_keep))?;
-        let changes_to = rev_at(&snapshot, cutoff(options.change_keep))?;
+        // The feed tells when a version was made, and by whom: it stays as long as they do.
+        let changes_to = rev_at(&snapshot, cutoff(options.change_keep))?.min(history_to);
         Ok(Maintained {
             history: self.purge_history(history_to)?,
             changes: self.purge_changes(changes_to)?,
@@ -134,7 +135,8 @@ fn first_change(snapshot: &Snapshot) -> Result<Option<Rev>, Fault> {
     Ok(first)
 }
 
-/// The first kept revision that is not older than `time`; the newest if all are older.
+/// The first revision that is not older than `time`; the newest if all are older, 0 if none that
+/// is known is.
 fn rev_at(snapshot: &Snapshot, time: Timestamp) -> Result<Rev, Fault> {
     let Some(first) = first_change(snapshot)? else { return Ok(snapshot.rev()) };
     let (mut low, mut high) = (first.0, snapshot.rev().0);
@@ -147,5 +149,6 @@ fn rev_at(snapshot: &Snapshot, time: Timestamp) -> Result<Rev, Fault> {
         };
         if older { low = middle + 1 } else { high = middle }
     }
-    Ok(Rev(low))
+    // Of revisions before the first that is kept nobody knows how old they are.
+    Ok(if low == first.0 { Rev(0) } else { Rev(low) })
 }

@@ -2,9 +2,11 @@
 
 mod basic;
 mod earlier;
+mod facts;
 mod evolve;
 mod finding;
 mod forms;
+mod fuzzed;
 mod model;
 mod offers;
 mod paging;

@@ -106,3 +106,92 @@ fn what_cannot_be_done_is_told() {
         holds(&reply.text(), parts[0], parts);
     }
 }
+
+/// A JSON body from a number: deterministic, of every shape.
+fn noise(seed: u64, depth: u32) -> Json {
+    let next = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let words = [
+        "name",
+        "type_object",
+        "fields",
+        "owner",
+        "user_permissions",
+        "group_permissions",
+        "description",
+        "data",
+        "text",
+        "",
+        "/",
+        "/root",
+        "x",
+        "1st",
+        "\u{0}",
+        "priority",
+        "readable",
+    ];
+    let word = |at: u64| words[usize::try_from(at % words.len() as u64).unwrap()];
+    match (next >> 33) % if depth == 0 { 5 } else { 8 } {
+        0 => Json::Null,
+        1 => Json::from((next >> 7).cast_signed()),
+        2 => Json::from(next % 2 == 0),
+        3 => Json::from(word(next >> 20)),
+        4 => Json::from(1.5e300 * ((next >> 40) % 3) as f64),
+        5 => (0..next % 4).map(|at| noise(next ^ at, depth - 1)).collect(),
+        _ => Json::Object(
+            (0..next % 6)
+                .map(|at| {
+                    (word((next >> 11) + at * 3).to_owned(), noise(next ^ (at << 5), depth - 1))
+                })
+                .collect(),
+        ),
+    }
+}
+
+// rule: http/errors
+#[test]
+fn no_body_breaks_the_server() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "t", "Text", json!({}));
+    client.create("/root", "c", "Config", json!({"fieldNames": ["a"], "fieldTypes": ["Integer"]}));
+    for seed in 0..400 {
+        let mut body = noise(seed, 4);
+        if let Some(body) = body.as_object_mut()
+            && seed % 2 == 0
+        {
+            body.insert("name".into(), json!(format!("n{seed}")));
+            body.insert("type_object".into(), json!("/system/types/Text"));
+        }
+        let (verb, path) = match seed % 5 {
+            0 | 1 => ("POST", "/root"),
+            2 => ("PATCH", "/root/t"),
+            3 => ("PUT", "/root/t"),
+            _ => ("PATCH", "/root/c"),
+        };
+        let reply = client.with_json(verb, path, &body);
+        assert!(reply.status < 500, "{verb} {path} {body}: {} {}", reply.status, reply.text());
+        let text = body.to_string();
+        let torn = &text.as_bytes()[..text.len() / 2];
+        let headers = [("Content-Type", "application/json")];
+        let reply = client.send(verb, path, &headers, torn);
+        assert!(reply.status < 500, "{verb} {path} torn {text}: {}", reply.status);
+    }
+    client.get("/root/t").expect(200);
+}
+
+// rule: http/texts, tree/wiki
+#[test]
+fn a_wiki_page_is_shown_and_brings_nothing_of_its_own() {
+    let server = Server::start();
+    let client = server.client();
+    let text = "# Title\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1)) **bold**";
+    client.create("/root", "page", "Wiki", json!({"wikitext": text, "style": "Markdown"}));
+    let reply = client.get("/root/page.render").expect(200);
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(reply.header("content-security-policy").unwrap().starts_with("sandbox"));
+    let html = reply.text();
+    assert!(html.contains("<h1>Title</h1>") && html.contains("<strong>bold</strong>"), "{html}");
+    assert!(!html.contains("<script") && !html.contains("href=\"javascript"), "{html}");
+    client.create("/root", "d", "Directory", json!({}));
+    client.get("/root/d.render").expect(404);
+}

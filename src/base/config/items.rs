@@ -125,6 +125,8 @@ pub static ITEMS: &[Item] = &[
     item("agent", "disable_cache", Shape::Flag, "false"),
     item("agent", "cache_duration", SECONDS, "300"),
     item("event", "channel", Shape::Object, "/system/channels/Alert"),
+    item("history", "days", Shape::Integer(1, 36_500), "30"),
+    item("history", "feed_days", Shape::Integer(1, 36_500), "7"),
     item("scheduler", "missed_runs", Shape::Word(&["skip", "once"]), "skip"),
     item("paths", "data", Shape::Path, "/var/opt/kompira"),
     item("http", "listen", Shape::Addresses, "127.0.0.1:8080"),

@@ -1,10 +1,10 @@
-//! Text objects as what they are: pages, style sheets, configuration (rule: http/texts).
+//! Text and Wiki objects as what they are: pages, style sheets, configuration (rule: http/texts).
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::ObjectId;
+use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::value::Value;
 
 use super::with_etag;
@@ -27,7 +27,10 @@ fn text<'a>(object: &'a Object, field: &str) -> &'a str {
 pub(in crate::http) fn rendered(ask: &Ask) -> Answer {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;
-    if !is_text(&view, id)? {
+    if is(&view, id, "Wiki")? && ask.target.method.as_deref() == Some("render") {
+        return page(ask, &view, id);
+    }
+    if !is(&view, id, "Text")? {
         return Err(nothing());
     }
     let object = view.get(&ask.who, id)?;
@@ -40,7 +43,7 @@ pub(in crate::http) fn rendered(ask: &Ask) -> Answer {
 
 /// The text that stands for its own page: it has a media type and no extension.
 pub(super) fn as_page(ask: &Ask, view: &View, id: ObjectId) -> Result<Option<Response>, Failure> {
-    if !is_text(view, id)? {
+    if !is(view, id, "Text")? {
         return Ok(None);
     }
     let object = view.get(&ask.who, id)?;
@@ -50,9 +53,21 @@ pub(super) fn as_page(ask: &Ask, view: &View, id: ObjectId) -> Result<Option<Res
     answer(ask, view, &object).map(Some)
 }
 
-fn is_text(view: &View, id: ObjectId) -> Result<bool, Fault> {
+fn is(view: &View, id: ObjectId, kind: &str) -> Result<bool, Fault> {
     let def = view.type_of(id)?;
-    Ok(def.builtin && def.name == "Text")
+    Ok(def.builtin && def.name == kind)
+}
+
+/// A Wiki page as a document of its own.
+fn page(ask: &Ask, view: &View, id: ObjectId) -> Answer {
+    let fragment = view.render_wiki(&ask.who, id)?;
+    let stub = view.stub(&ask.who, id)?;
+    let title = stub.display_name.replace('&', "&amp;").replace('<', "&lt;");
+    let html = format!(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+         <body>\n{fragment}</body></html>\n"
+    );
+    Ok(shown(html, HeaderValue::from_static("text/html; charset=utf-8"), stub.head.rev))
 }
 
 fn answer(ask: &Ask, view: &View, object: &Object) -> Answer {
@@ -71,10 +86,14 @@ fn answer(ask: &Ask, view: &View, object: &Object) -> Answer {
         if kind.contains("charset") { kind.to_owned() } else { format!("{kind}; charset=utf-8") };
     let kind = HeaderValue::from_str(&kind)
         .unwrap_or(HeaderValue::from_static("text/plain; charset=utf-8"));
-    let mut response = Response::new(Body::from(rendered));
+    Ok(shown(rendered, kind, object.stub.head.rev))
+}
+
+fn shown(text: String, kind: HeaderValue, rev: Rev) -> Response {
+    let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, kind);
     let policy = HeaderName::from_static("content-security-policy");
     headers.insert(policy, HeaderValue::from_static(SANDBOX));
-    Ok(with_etag(response, object.stub.head.rev))
+    with_etag(response, rev)
 }

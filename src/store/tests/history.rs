@@ -134,11 +134,17 @@ fn housekeeping_goes_by_time_and_keeps_the_newest_change() {
             batch.at(start + SignedDuration::from_secs(n));
             store.commit(batch, Durability::Lazy).unwrap();
         }
-        let options = Options { change_keep: std::time::Duration::from_secs(4), ..options() };
+        let four = std::time::Duration::from_secs(4);
+        let options = Options { change_keep: four, history_keep: four, ..options() };
         let now = start + SignedDuration::from_secs(9);
+        let longer = Options { history_keep: four * 10, ..options.clone() };
+        assert_eq!(store.maintain(&longer, now).unwrap().changes, 0, "they tell of what is kept");
         assert_eq!(store.maintain(&options, now).unwrap().changes, 5);
         assert_eq!(store.snapshot().changes_since(Rev(4), 99).unwrap(), None);
         assert_eq!(store.snapshot().changes_since(Rev(5), 99).unwrap().unwrap().len(), 5);
+        // What is older than the feed is not taken for older than it is.
+        store.maintain(&longer, now).unwrap();
+        assert_eq!(store.snapshot().history_from().unwrap(), Rev(6));
         let later = now + SignedDuration::from_hours(1);
         assert_eq!(store.maintain(&options, later).unwrap().changes, 4);
         assert_eq!(store.snapshot().changes_since(Rev(9), 99).unwrap().unwrap().len(), 1);

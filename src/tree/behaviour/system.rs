@@ -51,11 +51,29 @@ impl Behaviour for License {
     }
 }
 
+/// The realms and who serves them (rule: `tree/realms`).
 pub(super) struct Realm;
 
+/// The realm that this server's own manager serves.
+const OWN_REALM: &str = "default";
+
 impl Behaviour for Realm {
-    fn properties(&self, _view: &View, _stub: &Stub) -> Result<Dict, Fault> {
-        // The managers are known to the engine; what it reports stands in for them.
-        Ok(Dict::from_iter([("job_managers".to_owned(), Value::Array(Vec::new()))]))
+    fn properties(&self, _view: &View, stub: &Stub) -> Result<Dict, Fault> {
+        let own = (stub.head.name == OWN_REALM).then(own_manager);
+        let managers = Value::Array(own.into_iter().collect());
+        Ok(Dict::from_iter([("job_managers".to_owned(), managers)]))
     }
+}
+
+/// The manager that runs inside this server.
+fn own_manager() -> Value {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let pairs = [
+        ("host", Value::from(host.trim())),
+        ("pid", Value::Int(std::process::id().into())),
+        ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+        ("status", Value::from("active")),
+        ("ssl", Value::Bool(false)),
+    ];
+    Value::Dict(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }

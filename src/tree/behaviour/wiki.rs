@@ -1,5 +1,6 @@
 //! Wiki: the notation from the suffix, and pages as HTML (rule: `tree/wiki`).
 
+mod clean;
 mod creole;
 mod html;
 mod inline;
@@ -64,11 +65,12 @@ fn render(style: &str, text: &str) -> String {
         out.element("pre", text);
         return out.done();
     }
-    match style {
+    let html = match style {
         "Markdown" => markdown::render(text),
         "Textile" => textile::render(text),
         _ => creole::render(text),
-    }
+    };
+    clean::clean(&html)
 }
 
 /// The notation of a suffix, where it is not the default.

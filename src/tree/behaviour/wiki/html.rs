@@ -1,7 +1,7 @@
 //! Safe HTML: elements that this module names, text that is escaped, links with known schemes.
 
 /// Schemes that a link or image may have; a target without a scheme is a path.
-const SCHEMES: [&str; 6] = ["http", "https", "ftp", "ftps", "mailto", "tel"];
+pub(super) const SCHEMES: [&str; 6] = ["http", "https", "ftp", "ftps", "mailto", "tel"];
 
 /// HTML in the making. Nothing that a page says becomes markup by itself.
 #[derive(Debug, Default)]
