@@ -133,7 +133,7 @@ fn noise(seed: u64, depth: u32) -> Json {
     match (next >> 33) % if depth == 0 { 5 } else { 8 } {
         0 => Json::Null,
         1 => Json::from((next >> 7).cast_signed()),
-        2 => Json::from(next % 2 == 0),
+        2 => Json::from(next.is_multiple_of(2)),
         3 => Json::from(word(next >> 20)),
         4 => Json::from(1.5e300 * ((next >> 40) % 3) as f64),
         5 => (0..next % 4).map(|at| noise(next ^ at, depth - 1)).collect(),
@@ -157,7 +157,7 @@ fn no_body_breaks_the_server() {
     for seed in 0..400 {
         let mut body = noise(seed, 4);
         if let Some(body) = body.as_object_mut()
-            && seed % 2 == 0
+            && seed.is_multiple_of(2)
         {
             body.insert("name".into(), json!(format!("n{seed}")));
             body.insert("type_object".into(), json!("/system/types/Text"));
