@@ -24,6 +24,7 @@ mod pool;
 mod process;
 pub mod query;
 mod rate;
+mod record;
 mod route;
 pub mod server;
 mod service;

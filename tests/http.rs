@@ -1,6 +1,7 @@
 //! The REST face of a real server.
 
 mod actions;
+mod audits;
 mod backup;
 mod batch;
 mod channels;

@@ -14,7 +14,6 @@ use super::object::{Applied, Change, Want, escape, finish, listed};
 use super::route::{Answer, Ask};
 use super::table::Act;
 use super::user::{object, text};
-use crate::store::Durability;
 
 /// Most changes of one commit: more would hold up the commits of others.
 const OPERATIONS_MAX: usize = 1000;
@@ -69,7 +68,7 @@ fn read(item: Json) -> Result<Change, Failure> {
 
 fn run(ask: &Ask, changes: &[Change]) -> Answer {
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         let mut made: Vec<Applied> = Vec::with_capacity(changes.len());
         for (at, change) in changes.iter().enumerate() {

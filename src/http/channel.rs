@@ -19,7 +19,6 @@ use serde_json::Value as Json;
 use super::answer::{self, Failure};
 use super::route::{Answer, Ask, nothing};
 use super::value::to_json;
-use crate::store::Durability;
 use crate::tree::View;
 
 /// The channel that the path names; another type has no such method.
@@ -34,7 +33,7 @@ fn channel(ask: &Ask, view: &View) -> Result<ObjectId, Failure> {
 pub(super) async fn send(ask: &Arc<Ask>, body: Body) -> Answer {
     let message = ask.body(body).await?.map_or(Value::Null, |body| json::to_value(&body));
     ask.blocking(move |ask| {
-        let sent = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+        let sent = ask.write(|txn| {
             // Answered after: a path to nothing is 404 whatever the message is.
             let Ok(id) = channel(ask, txn) else { return Ok(false) };
             txn.queue_push(id, &message).map(|_| true)
@@ -140,7 +139,7 @@ fn take(ask: &Ask, id: ObjectId) -> Result<Option<(u64, Value)>, Failure> {
         Err(fault) if fault.kind() == Kind::NoMessage => return Ok(None),
         _ => {}
     }
-    let taken = ask.service.tree.write(&ask.who, Durability::Synced, |txn| txn.queue_pop(id, 0));
+    let taken = ask.write(|txn| txn.queue_pop(id, 0));
     match taken {
         Ok(done) => Ok(Some(done.value)),
         Err(fault) if fault.kind() == Kind::NoMessage => Ok(None),
@@ -162,9 +161,7 @@ impl Drop for Taken {
         let (channel, number) = (self.channel, self.number);
         let message = std::mem::take(&mut self.message);
         let back = move || {
-            let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
-                txn.queue_put_back(channel, number, &message)
-            });
+            let done = ask.write(|txn| txn.queue_put_back(channel, number, &message));
             if let Err(fault) = done {
                 tracing::error!(?fault, "a message whose receiver has gone is lost");
             }

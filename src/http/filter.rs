@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use jiff::tz::TimeZone;
 use kompira_schema::validate::time;
 use serde_json::Value as Json;
 
@@ -71,13 +72,15 @@ enum Operand {
     Time(jiff::Timestamp),
 }
 
-/// The conditions of a query; attributes are looked up in `table`.
+/// The conditions of a query; attributes are looked up in `table`, times without a zone are those of
+/// `zone`.
 ///
 /// # Errors
 /// A problem under the key that is unknown or does not read.
 pub(super) fn conditions(
     query: &Query,
     table: &[(&str, Attribute)],
+    zone: &TimeZone,
 ) -> Result<Vec<Condition>, Failure> {
     let mut found: Vec<Condition> = Vec::new();
     for (key, value) in query.filters() {
@@ -92,7 +95,7 @@ pub(super) fn conditions(
             words.push(value.to_owned());
             continue;
         }
-        let test = test(key, attribute, lookup, value)?;
+        let test = test(key, attribute, lookup, value, zone)?;
         // The same key again: the last one counts.
         found.retain(|condition| condition.attribute != name || condition.lookup != lookup);
         found.push(Condition { attribute: name.to_owned(), lookup: lookup.to_owned(), test });
@@ -100,7 +103,13 @@ pub(super) fn conditions(
     Ok(found)
 }
 
-fn test(key: &str, attribute: Attribute, lookup: &str, value: &str) -> Result<Test, Failure> {
+fn test(
+    key: &str,
+    attribute: Attribute,
+    lookup: &str,
+    value: &str,
+    zone: &TimeZone,
+) -> Result<Test, Failure> {
     let no_lookup = || Failure::field(key, format!("This attribute has no lookup '{lookup}'."));
     Ok(match (attribute, lookup) {
         (Attribute::AnyOf, "exact") => Test::OneOf(vec![value.to_owned()]),
@@ -146,7 +155,7 @@ fn test(key: &str, attribute: Attribute, lookup: &str, value: &str) -> Result<Te
                 _ => return Err(no_lookup()),
             };
             let operand = if attribute == Attribute::Time {
-                instant(key, value)?
+                instant(key, value, zone)?
             } else {
                 let number = value.parse().ok().filter(|number: &f64| number.is_finite());
                 Operand::Number(number.ok_or_else(|| Failure::field(key, "Not a valid number."))?)
@@ -157,8 +166,8 @@ fn test(key: &str, attribute: Attribute, lookup: &str, value: &str) -> Result<Te
     })
 }
 
-fn instant(key: &str, value: &str) -> Result<Operand, Failure> {
-    time::parse_datetime(value, &jiff::tz::TimeZone::system())
+fn instant(key: &str, value: &str, zone: &TimeZone) -> Result<Operand, Failure> {
+    time::parse_datetime(value, zone)
         .map(Operand::Time)
         .ok_or_else(|| Failure::field(key, "Not a valid date and time."))
 }
@@ -305,7 +314,8 @@ mod tests {
 
     fn holds(query: &str, row: &Json) -> Result<bool, String> {
         let query = Query::parse(Some(query)).unwrap();
-        let conditions = conditions(&query, TABLE).map_err(|failure| format!("{failure:?}"))?;
+        let conditions =
+            conditions(&query, TABLE, &TimeZone::UTC).map_err(|failure| format!("{failure:?}"))?;
         Ok(conditions.iter().all(|condition| condition.holds(&row[condition.attribute()])))
     }
 

@@ -13,7 +13,6 @@ use super::object::{Want, escape, finish, with_location};
 use super::route::{Answer, Ask, nothing};
 use super::user::{object, on_name, rows_answer, text, truth};
 use crate::auth::Group;
-use crate::store::Durability;
 use crate::tree::principals::{GroupDraft, GroupPatch};
 
 const TABLE: &[(&str, Attribute)] =
@@ -46,7 +45,7 @@ pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
         }
         Method::DELETE => {
             ask.blocking(move |ask| {
-                ask.service.tree.write(&ask.who, Durability::Synced, |txn| txn.delete_group(id))?;
+                ask.write(|txn| txn.delete_group(id))?;
                 Ok(answer::nothing())
             })
             .await
@@ -79,7 +78,7 @@ fn create(ask: &Ask, body: &Map<String, Json>) -> Answer {
     let name = name.ok_or_else(|| Failure::field("name", "This field is required."))?;
     let ldap = truth(body, "is_ldap_group")?.unwrap_or_default();
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         txn.create_group(GroupDraft { name: name.clone(), ldap })
             .map_err(|fault| escape(&mut refused, on_name("name", fault)))
@@ -95,7 +94,7 @@ fn update(ask: &Ask, id: GroupId, body: &Map<String, Json>) -> Answer {
     }
     let ldap = truth(body, "is_ldap_group")?;
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         let present = txn.group(id);
         let differs = |wished: &String| present.as_ref().is_none_or(|group| group.name != *wished);

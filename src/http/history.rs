@@ -15,7 +15,6 @@ use super::route::{Answer, Ask};
 use super::table::Resource;
 use super::user::{object, text};
 use super::value::{datetime, to_json};
-use crate::store::Durability;
 use crate::tree::View;
 
 /// Versions read for a list.
@@ -132,7 +131,7 @@ fn restore(ask: &Ask, body: &Map<String, Json>) -> Answer {
     let rev = number(body, "rev")?.ok_or_else(|| missing("rev"))?;
     let base = number(body, "base")?;
     let id = by_path(&ask.service.tree.view(), &path)?;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         match txn.restore_version(id, rev, base) {
             // It is as it was: nothing to do, and nothing wrong.
             Err(fault) if fault.kind() == Kind::Exists => Ok(()),

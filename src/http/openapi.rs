@@ -113,7 +113,7 @@ fn of_query(name: &str) -> Json {
         "attrs" => json!({"type": "array", "items": {"type": "string"}}),
         "page_size" => json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 25}),
         "from" | "rev" | "to" | "id" => json!({"type": "integer", "minimum": 0}),
-        "follow" => json!({"type": "boolean"}),
+        "follow" | "explain" => json!({"type": "boolean"}),
         _ => json!({"type": "string"}),
     };
     json!({"name": name, "in": "query", "schema": schema})

@@ -28,7 +28,7 @@ use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
     Service, batch, changes, channel, group, health, history, lenient, metrics, object, openapi,
-    page, process, service, session, special, user,
+    page, process, record, service, session, special, user,
 };
 use crate::base::log;
 
@@ -263,7 +263,12 @@ async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body:
     {
         return Ok(options);
     }
-    let answer = route(&ask, body, form).await?;
+    let answer = route(&ask, body, form).await;
+    let reads = matches!(ask.method, Method::GET | Method::HEAD);
+    if let Some((attempt, fault)) = reads.then(|| record::of_read(&ask, &answer)).flatten() {
+        record::write(&ask, attempt, fault).await;
+    }
+    let answer = answer?;
     match form {
         Form::Page if ask.method == Method::GET => page::of(answer).await,
         _ => Ok(answer),

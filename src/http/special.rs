@@ -25,7 +25,6 @@ use super::route::{Answer, Ask, nothing};
 use super::table::Resource;
 use super::user::{object, rows_answer};
 use super::value::to_json;
-use crate::store::Durability;
 use crate::tree::special::{Family, SpecialQuery};
 use crate::tree::{Txn, View};
 
@@ -63,7 +62,7 @@ pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {
     let body = object(ask.body(body).await?)?;
     ask.blocking(move |ask| {
         let mut refused = None;
-        let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+        let done = ask.write(|txn| {
             refused = None;
             let made = match ask.row.resource {
                 Resource::Schedules => schedule::create(txn, &body),
@@ -170,7 +169,7 @@ async fn change<T: Send + 'static>(
     ask.blocking(move |ask| {
         let (_, target) = subject(ask);
         let mut refused = None;
-        let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+        let done = ask.write(|txn| {
             refused = None;
             work(ask, txn, target).map_err(|failure| escape(&mut refused, failure))
         });

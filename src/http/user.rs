@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode};
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{GroupId, ObjectId, UserId};
 use kompira_schema::path::ObjectPath;
+use kompira_schema::validate::time;
 use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
@@ -16,7 +17,6 @@ use super::object::{Want, escape, finish, paged, with_location};
 use super::route::{Answer, Ask, nothing};
 use super::value::datetime;
 use crate::auth::User;
-use crate::store::Durability;
 use crate::tree::principals::{UserDraft, UserPatch};
 use crate::tree::{Txn, View};
 
@@ -54,7 +54,7 @@ pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
         }
         Method::DELETE => {
             ask.blocking(move |ask| {
-                ask.service.tree.write(&ask.who, Durability::Synced, |txn| txn.delete_user(id))?;
+                ask.write(|txn| txn.delete_user(id))?;
                 Ok(answer::nothing())
             })
             .await
@@ -78,7 +78,7 @@ fn list(ask: &Ask) -> Answer {
 
 /// Filters, orders and pages rows that are in memory.
 pub(super) fn rows_answer(ask: &Ask, rows: Vec<Json>, table: &[(&str, Attribute)]) -> Answer {
-    let conditions = filter::conditions(&ask.query, table)?;
+    let conditions = filter::conditions(&ask.query, table, &ask.service.tree.view().zone())?;
     let keys = filter::order(&ask.query, table)?;
     let mut rows: Vec<(Json, usize)> = rows
         .into_iter()
@@ -140,7 +140,7 @@ fn create(ask: &Ask, body: &Map<String, Json>) -> Answer {
         return Err(Failure::Fields(missing));
     }
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         let patch = patch(txn, body, None).map_err(|failure| escape(&mut refused, failure))?;
         let draft = UserDraft {
@@ -166,7 +166,7 @@ fn update(ask: &Ask, id: UserId, body: &Map<String, Json>) -> Answer {
         }
     }
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         let user = txn.user(id);
         let patch =
@@ -223,6 +223,8 @@ fn patch(
             .filter(|wished| present.is_none_or(|user| user.active != *wished)),
         ldap: truth(body, "is_ldap_user")?
             .filter(|wished| present.is_none_or(|user| user.ldap != *wished)),
+        last_login: instant(txn, body, "last_login")?
+            .filter(|wished| present.is_some_and(|user| user.last_login != *wished)),
         ..UserPatch::default()
     })
 }
@@ -247,6 +249,23 @@ fn reference(
     let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
     let path = ObjectPath::parse(text).map_err(|_| missing())?;
     txn.resolve(&path).map(|id| Some(Some(id))).map_err(|_| missing())
+}
+
+/// A point of time; without a zone it is the server's.
+fn instant(
+    txn: &Txn,
+    body: &Map<String, Json>,
+    key: &str,
+) -> Result<Option<Option<jiff::Timestamp>>, Failure> {
+    match body.get(key) {
+        None => Ok(None),
+        Some(Json::Null) => Ok(Some(None)),
+        Some(value) => {
+            let time = value.as_str().and_then(|text| time::parse_datetime(text, &txn.zone()));
+            let bad = || Failure::field(key, "Not a valid date and time.");
+            time.map(|time| Some(Some(time))).ok_or_else(bad)
+        }
+    }
 }
 
 pub(super) fn text(body: &Map<String, Json>, key: &str) -> Result<Option<String>, Failure> {

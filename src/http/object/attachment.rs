@@ -15,7 +15,6 @@ use crate::http::answer::{self, Failure};
 use crate::http::lenient;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::http::stream;
-use crate::store::Durability;
 use crate::tree::{Content, Element, Txn};
 
 /// Pieces that wait for the store.
@@ -181,7 +180,7 @@ fn write(ask: &Ask, content: Option<Content>) -> Answer {
     let (field, element) = place(ask);
     let removes = content.is_none();
     let given = file_name(&ask.headers);
-    ask.service.tree.write(&ask.who, Durability::Synced, |txn: &mut Txn| {
+    ask.write(|txn: &mut Txn| {
         let id = txn.resolve(&ask.target.path)?;
         check_base(base, txn.head(id)?.rev)?;
         let object = txn.get(&ask.who, id)?;

@@ -9,7 +9,6 @@ use super::render::{self, Want};
 use super::write::{escape, finish};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
-use crate::store::Durability;
 
 /// `POST <path>.rename {"name"}`, `POST <dir>.move {"object", "name"?}`,
 /// `POST <dir>.copy {"object", "name"?}`; answers with the resulting object.
@@ -30,7 +29,7 @@ pub(super) fn relocate(ask: &Ask, body: Option<Json>) -> Answer {
         return Err(Failure::field("object", "This field is required."));
     }
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         let here = txn.resolve(&ask.target.path)?;
         let source = match object {

@@ -14,7 +14,6 @@ use super::execute::engine;
 use crate::engine::{Params, StartOptions};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask, nothing};
-use crate::store::Durability;
 use crate::tree::{Submission, View};
 
 /// Sends the entered values to the form's channel, or starts its jobflow.
@@ -36,7 +35,7 @@ pub(super) fn submit(ask: &Ask, body: Option<Json>) -> Answer {
     if of_table && rows.is_none() {
         return Err(Failure::field("objects", "This field is required: rows of the table."));
     }
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         let values = values.clone();
         match &rows {
             Some(rows) if of_table => txn.submit_rows(id, rows, values, Source::Json),

@@ -16,7 +16,6 @@ use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
 use crate::http::table::Act;
-use crate::store::Durability;
 use crate::tree::{Draft, Patch, Replace, Txn, View};
 
 const REQUIRED: &str = "This field is required.";
@@ -230,7 +229,7 @@ impl Change {
 /// Makes one change in a commit of its own.
 pub(super) fn one(ask: &Ask, change: &Change) -> Answer {
     let mut refused = None;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         refused = None;
         change.apply(&ask.who, txn).map_err(|failure| escape(&mut refused, failure))
     });

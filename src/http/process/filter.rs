@@ -45,7 +45,7 @@ pub(super) fn read(view: &View, query: &Query, base: &Filter) -> Result<Wish, Fa
         }
         _ => value.to_owned(),
     });
-    let conditions = filter::conditions(&query, TABLE)?;
+    let conditions = filter::conditions(&query, TABLE, &view.zone())?;
     let mut filter = base.clone();
     for word in query.all("status") {
         let status = Status::parse(word).ok_or_else(|| {

@@ -5,7 +5,6 @@ use serde_json::{Value as Json, json};
 
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
-use crate::store::Durability;
 
 /// Makes a token for `{"user"}`, or revokes all of that user's.
 pub(super) fn handle(ask: &Ask, body: Option<Json>, revoke: bool) -> Answer {
@@ -16,7 +15,7 @@ pub(super) fn handle(ask: &Ask, body: Option<Json>, revoke: bool) -> Answer {
     let user = view
         .user_by_name(name)
         .ok_or_else(|| Failure::field("user", format!("User '{name}' does not exist.")))?;
-    let done = ask.service.tree.write(&ask.who, Durability::Synced, |txn| {
+    let done = ask.write(|txn| {
         if revoke {
             txn.revoke_tokens(user.id)?;
             return Ok(json!({"user": name}));

@@ -3,6 +3,8 @@
 use super::{Act, Gives, Need, Resource, Row, Takes, Verb};
 
 const ATTRS: &[&str] = &["attrs"];
+/// What lists of objects take; filters come besides.
+const OBJECTS: &[&str] = &["page", "page_size", "attrs", "order_by", "after", "explain"];
 /// What every list takes; filters come besides.
 const LIST: &[&str] = &["page", "page_size", "attrs", "order_by"];
 const READ: Need = Need::Right("read");
@@ -519,14 +521,14 @@ pub static ROWS: &[Row] = &[
         path: "/{path}.children",
         tag: "objects",
         raw: false,
-        verbs: &[list("listChildren", "What is directly below", "Object", READ)],
+        verbs: &[list("listChildren", "What is directly below", "Object", READ).query(OBJECTS)],
     },
     Row {
         resource: Resource::Descendant,
         path: "/{path}.descendant",
         tag: "objects",
         raw: false,
-        verbs: &[list("listDescendants", "All that is below", "Object", READ)],
+        verbs: &[list("listDescendants", "All that is below", "Object", READ).query(OBJECTS)],
     },
     Row {
         resource: Resource::Execute,

@@ -117,6 +117,23 @@ impl View {
         })
     }
 
+    /// Whether an operation that succeeded, or was denied, is written down at all.
+    #[must_use]
+    pub fn audits(
+        &self,
+        who: &Caller,
+        class: Class,
+        verb: Verb,
+        target: &Target,
+        denied: bool,
+    ) -> bool {
+        let permit = if denied { Permit::Denied } else { Permit::Allowed };
+        let paths = (target.path.as_deref(), target.kind.as_deref());
+        let levels = self.inner.levels.now();
+        who.interface != Interface::Engine
+            && levels.level(who.interface.word(), class, verb, permit, !denied, paths).is_some()
+    }
+
     /// The audit's target for an object.
     #[must_use]
     pub fn audit_target(&self, id: kompira_schema::id::ObjectId) -> Target {

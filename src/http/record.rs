@@ -1,0 +1,138 @@
+//! What is read goes to the audit, too, as far as its levels ask for it (rule: http/audit).
+//!
+//! What changes something is written down by the commit that does it.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::tree::Interface;
+use serde_json::{Map, Value as Json};
+
+use super::answer::Failure;
+use super::route::{Answer, Ask};
+use super::table::Resource;
+use crate::audit::{Attempt, Class, Target, Verb};
+use crate::store::Durability;
+use crate::tree::{Done, Txn};
+
+impl Ask {
+    /// Changes the tree on behalf of the caller; the audit hears by which request.
+    ///
+    /// # Errors
+    /// Those of `work` and of the commit.
+    pub(super) fn write<T>(
+        &self,
+        mut work: impl FnMut(&mut Txn) -> Result<T, Fault>,
+    ) -> Result<Done<T>, Fault> {
+        let by_http = matches!(self.who.interface, Interface::Api | Interface::Web);
+        self.service.tree.write(&self.who, Durability::Synced, |txn| {
+            if by_http {
+                txn.audit_detail("http_method", self.method.as_str());
+            }
+            let done = work(txn)?;
+            if by_http && let Some(verb) = self.row.verb(&self.method) {
+                txn.audit_detail("http_status", verb.status);
+            }
+            Ok(done)
+        })
+    }
+}
+
+/// Of what kind the thing is, and what a `GET` of it is called; `None`: not written down.
+fn kind(ask: &Ask) -> Option<(Class, Verb)> {
+    let class = match ask.row.resource {
+        Resource::Object
+        | Resource::Children
+        | Resource::Descendant
+        | Resource::Attachment
+        | Resource::AttachmentElement
+        | Resource::Rendered
+        | Resource::History
+        | Resource::HistoryAt
+        | Resource::HistoryDiff => Class::Object,
+        Resource::Processes | Resource::Process | Resource::ProcessChildren | Resource::Console => {
+            Class::Process
+        }
+        Resource::Schedules | Resource::Schedule => Class::Schedule,
+        Resource::Incidents | Resource::Incident | Resource::Worklogs => Class::Incident,
+        Resource::Tasks | Resource::Task => Class::Task,
+        Resource::Users | Resource::User => Class::User,
+        Resource::Groups | Resource::Group => Class::Group,
+        _ => return None,
+    };
+    let lists = matches!(
+        ask.row.resource,
+        Resource::Children
+            | Resource::Descendant
+            | Resource::Processes
+            | Resource::ProcessChildren
+            | Resource::Schedules
+            | Resource::Incidents
+            | Resource::Worklogs
+            | Resource::Tasks
+            | Resource::Users
+            | Resource::Groups
+    );
+    Some(match (lists, ask.query.filters().next()) {
+        (false, _) => (class, Verb::Read),
+        (true, None) => (class, Verb::List),
+        (true, Some(_)) => (class, Verb::Search),
+    })
+}
+
+fn target(ask: &Ask, class: Class) -> Target {
+    let view = ask.service.tree.view();
+    if class == Class::Object {
+        let path = match ask.query.get("path") {
+            Some(path) if ask.raw_path.starts_with("/-/") => {
+                kompira_schema::path::ObjectPath::parse(path).ok()
+            }
+            _ => Some(ask.target.path.clone()),
+        };
+        let found = path.and_then(|path| view.resolve(&path).ok());
+        return found.map(|id| view.audit_target(id)).unwrap_or_default();
+    }
+    let path = match ask.row.resource {
+        Resource::Console => format!("/process/id_{}", ask.id),
+        _ => ask.target.path.as_str().to_owned(),
+    };
+    Target { path: Some(path), kind: None }
+}
+
+/// What is to be written down of how a `GET` ended: what was answered, and what was denied.
+pub(super) fn of_read(ask: &Ask, answer: &Answer) -> Option<(Attempt, Option<Fault>)> {
+    let (class, verb) = kind(ask)?;
+    let (status, fault) = match answer {
+        Ok(response) => (response.status(), None),
+        Err(Failure::Fault(fault)) if fault.kind() == Kind::Denied => {
+            (StatusCode::FORBIDDEN, Some(fault.clone()))
+        }
+        Err(_) => return None,
+    };
+    let target = target(ask, class);
+    let view = ask.service.tree.view();
+    if !view.audits(&ask.who, class, verb, &target, fault.is_some()) {
+        return None;
+    }
+    let mut detail = Map::from_iter([
+        ("http_method".to_owned(), Json::from(ask.method.as_str())),
+        ("http_status".to_owned(), Json::from(status.as_u16())),
+    ]);
+    if verb == Verb::Search {
+        let filters = ask.query.filters();
+        let filters: Map<String, Json> =
+            filters.map(|(name, value)| (name.to_owned(), value.into())).collect();
+        detail.insert("search_params".to_owned(), Json::Object(filters));
+    }
+    Some((Attempt { class, verb, target, detail }, fault))
+}
+
+/// Writes it down.
+pub(super) async fn write(ask: &Arc<Ask>, attempt: Attempt, fault: Option<Fault>) {
+    let written =
+        ask.blocking(move |ask| Ok(ask.service.tree.audit(&ask.who, attempt, fault.as_ref())?));
+    if let Err(failure) = written.await {
+        tracing::error!(target: "kompira::http", ?failure, "a read cannot be written to the audit");
+    }
+}

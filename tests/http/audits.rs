@@ -1,0 +1,60 @@
+//! What the audit hears of requests.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{Server, server::PATIENCE};
+
+/// The entries so far; waits until one has `path` as its target and `verb` as its type.
+fn entries(server: &Server, path: &str, verb: &str) -> Vec<Json> {
+    let log = server.data().join("log");
+    let started = std::time::Instant::now();
+    loop {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(&log).unwrap().map(|file| file.unwrap().path()) {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("audit-") {
+                let text = std::fs::read_to_string(&file).unwrap();
+                all.extend(text.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok()));
+            }
+        }
+        let found = all.iter().any(|entry| {
+            let text = entry.to_string();
+            text.contains(&format!("\"{path}\"")) && text.contains(&format!("\"{verb}\""))
+        });
+        if found {
+            return all;
+        }
+        assert!(started.elapsed() < PATIENCE, "no {verb} of {path} in {all:#?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+// rule: http/audit, tree/audit
+#[test]
+fn reads_that_count_and_denied_ones_are_written_down() {
+    let server = Server::start();
+    let root = server.client();
+    let user = json!({"username": "mika", "password": "correct horse 8"});
+    root.post("/config/user", &user).expect(201);
+    let mika = root.with_token(server.stdout(&["token", "create", "mika"]).trim());
+    root.create("/root", "secret", "Text", json!({"text": "x"}));
+    root.get("/root/secret").expect(200);
+    mika.get("/root/secret").expect(403);
+    mika.get("/config/user?username=mika").expect(200);
+    root.patch("/root/secret", &json!({"description": "later"})).expect(200);
+    let all = entries(&server, "/root/secret", "update");
+    let of = |path: &str, verb: &str| -> Vec<&Json> {
+        let has = |entry: &Json, word: &str| entry.to_string().contains(&format!("\"{word}\""));
+        all.iter().filter(|entry| has(entry, path) && has(entry, verb)).collect()
+    };
+    let read = of("/root/secret", "read");
+    assert_eq!(read.len(), 1, "what is read as usual is below the level: {read:#?}");
+    let text = read[0].to_string();
+    assert!(text.contains("\"mika\"") && text.contains("\"denied\""), "{text}");
+    assert!(text.contains("\"http_status\":403") && text.contains("\"http_method\":\"GET\""));
+    let searched = of("/config/user", "search");
+    assert!(searched[0].to_string().contains("\"search_params\":{\"username\":\"mika\"}"));
+    let updated = of("/root/secret", "update")[0].to_string();
+    assert!(updated.contains("\"http_method\":\"PATCH\""), "{updated}");
+    assert!(updated.contains("\"http_status\":200"), "{updated}");
+}
