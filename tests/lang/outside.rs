@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Options, Server};
 
 /// Runs a jobflow and answers its record.
 pub(super) fn run(client: &Client, name: &str, source: &str) -> Json {
@@ -22,6 +22,14 @@ pub(super) fn console(client: &Client, name: &str, source: &str) -> String {
     let end = run(client, name, source);
     assert_eq!(end["status"], "DONE", "{end}");
     end["console"].as_str().unwrap().to_owned()
+}
+
+/// A server whose shells do nothing of their own when they start, and show no prompt.
+pub(super) fn at_home() -> (Server, tempfile::TempDir) {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(".bashrc"), "PS1=\n").unwrap();
+    let env = vec![("HOME".to_owned(), home.path().display().to_string())];
+    (Server::with(&Options { env, ..Options::default() }), home)
 }
 
 /// A request as the web server of the test got it.
@@ -338,10 +346,10 @@ fn channels_in_memory_join_a_process_and_its_children() {
     assert_eq!(said, "2\n1\n1\ntwo\ntwo\nfrom a child 0\nno such message: 0\n0\n1\n");
 }
 
-// rule: language/sessions
+// rule: language/sessions, decision C-54
 #[test]
 fn a_session_on_this_machine_is_a_shell_with_a_terminal() {
-    let server = Server::start();
+    let (server, _home) = at_home();
     let client = &server.client();
     let end = run(
         client,

@@ -25,7 +25,7 @@ fn a_command_in_flight_ends_the_process_as_interrupted_and_says_which() {
     assert_eq!(world.console(id), "before\ninterrupted: rm -r /x\nafter\n");
 }
 
-// rule: operations/recovery
+// rule: operations/recovery, decision C-78
 #[test]
 fn in_checkpoint_mode_a_command_in_flight_is_run_again_and_no_other() {
     let mut world = World::new();

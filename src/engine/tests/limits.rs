@@ -2,7 +2,7 @@
 
 use super::*;
 
-// rule: operations/process-limits
+// rule: operations/process-limits, decision C-76
 #[test]
 fn beyond_the_limit_of_active_processes_starts_stay_new() {
     let world = World::with(Limits { active: 2, ..Limits::default() });

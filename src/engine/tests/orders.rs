@@ -2,7 +2,7 @@
 
 use super::*;
 
-// rule: operations/terminate
+// rule: operations/terminate, decision C-71
 #[test]
 fn a_process_is_terminated_wherever_it_is() {
     let world = World::new();

@@ -121,11 +121,9 @@ impl Checker {
         }
         let around = Around { inside_session: true, session: true, ..self.around };
         let before = std::mem::replace(&mut self.around, around);
-        match self.branch(&[variable], body) {
-            // A `break` at the end leaves the session alone, so what follows is reached.
-            Branch::Jumps => {}
-            names @ Branch::Names(_) => self.scope.join(&[names]),
-        }
+        // A `break` at the end leaves the session alone, so what follows is reached.
+        let (Branch::Jumps(names) | Branch::Names(names)) = self.branch(&[variable], body);
+        self.scope.join(&[Branch::Names(names)]);
         self.around = before;
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Scope {
 pub(super) enum Branch {
     /// These.
     Names(Vec<Arc<str>>),
-    /// It never comes to its end.
-    Jumps,
+    /// It never comes to its end; these before it left.
+    Jumps(Vec<Arc<str>>),
 }
 
 /// A point to come back to.
@@ -85,7 +85,7 @@ impl Scope {
             self.assigned.remove(name);
         }
         let jumps = std::mem::replace(&mut self.unreachable, mark.unreachable);
-        if jumps { Branch::Jumps } else { Branch::Names(names) }
+        if jumps { Branch::Jumps(names) } else { Branch::Names(names) }
     }
 
     /// One of `branches` has run.
