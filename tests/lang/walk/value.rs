@@ -358,6 +358,9 @@ pub(super) fn arithmetic(operator: ArithmeticOp, left: V, right: V) -> Result<V,
             if items.len().saturating_mul(count) > LENGTH_MAX {
                 return Err(Stop::Skip);
             }
+            if items.is_empty() {
+                return V::array(Vec::new());
+            }
             let all = (0..count).flat_map(|_| items.iter().cloned()).collect();
             V::array(all)
         }
