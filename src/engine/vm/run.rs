@@ -1,8 +1,11 @@
 //! The loop over instructions.
 
+mod iterate;
+mod template;
+mod test;
+
 use std::cmp::Ordering;
 
-use super::heap::Heap;
 use super::host::Host;
 use super::machine::{CALLS, Linked, Machine, State, UNKNOWN, linked};
 use super::raise::Raise;
@@ -11,7 +14,10 @@ use super::unwind::Abend;
 use super::value::Value;
 use crate::lang::ast::ArithmeticOp;
 use crate::lang::pattern::Pattern;
-use crate::lang::program::{Cmp, Op, Part, R};
+use crate::lang::program::{Op, R};
+
+pub(super) use test::truth;
+use test::{compare, floored};
 
 /// What an instruction that leaves the fast path asks for.
 #[derive(Debug)]
@@ -25,9 +31,6 @@ pub(super) enum Flow {
 /// Steps left in this slice.
 #[derive(Debug)]
 pub(super) struct Budget(pub(super) u64);
-
-/// Bytes of a buffer for templates that is kept for the next.
-const SCRATCH_KEPT: usize = 4096;
 
 impl Machine {
     /// Runs at most `budget` steps; a step is a job or a round of a loop.
@@ -130,7 +133,7 @@ impl Machine {
             }
             // A frame came or went: if the topmost runs the same code, little has to be looked up.
             macro_rules! changed_frame {
-                () => {{
+                ($then:expr) => {{
                     budget.0 -= 1;
                     let frame = *self.frames.last().expect("a frame came, or one was left");
                     if frame.program != number {
@@ -139,6 +142,7 @@ impl Machine {
                     base = frame.base as usize;
                     ip = frame.ip as usize;
                     registers = &mut self.stack[base..];
+                    $then;
                     continue;
                 }};
             }
@@ -624,7 +628,12 @@ impl Machine {
                     Op::ReturnValue { value } => {
                         let value = get!(value);
                         if budget.0 > 1 && !self.heap.crowded() && self.leave_frame(value) {
-                            changed_frame!();
+                            changed_frame!({
+                                // The status is 0: nothing to judge.
+                                if let Some(Op::Judge(_)) = code.get(ip) {
+                                    ip += 1;
+                                }
+                            });
                         }
                         keep!();
                         let (status, error) = (Value::Int(0), self.empty);
@@ -696,7 +705,7 @@ impl Machine {
                             let at = base + first as usize + 2;
                             let shape = &unit.program.shapes[shape as usize];
                             if self.enter_known(programs, number, at, shape) {
-                                changed_frame!();
+                                changed_frame!(());
                             }
                         }
                         leave!(self.perform(programs, host, (first, shape, controls), base, false));
@@ -724,171 +733,4 @@ impl Machine {
         let roots = stack.iter().copied().chain([*debug, *environment, *empty]).chain(constants);
         heap.collect(roots)
     }
-
-    /// The text of a template.
-    fn fill(&mut self, host: &mut dyn Host, base: usize, parts: &[Part]) -> Result<Value, Raise> {
-        let mut out = std::mem::take(&mut self.scratch);
-        out.clear();
-        let filled = self.fill_into(host, base, parts, &mut out);
-        let value = self.heap.str(&out);
-        // One long text is no reason to hold its memory.
-        if out.capacity() <= SCRATCH_KEPT {
-            self.scratch = out;
-        }
-        filled.map(|()| value)
-    }
-
-    fn fill_into(
-        &mut self,
-        host: &mut dyn Host,
-        base: usize,
-        parts: &[Part],
-        out: &mut String,
-    ) -> Result<(), Raise> {
-        for part in parts {
-            let value = match part {
-                Part::Text(text) => {
-                    out.push_str(text);
-                    continue;
-                }
-                Part::Variable { register, written } => match self.stack[base + *register as usize]
-                {
-                    Value::Absent => {
-                        out.push_str(written);
-                        continue;
-                    }
-                    value => value,
-                },
-                Part::Status(register) => self.stack[base + *register as usize],
-                Part::Debug => self.debug,
-                Part::Env => self.env(host),
-            };
-            self.heap.append_text(host, out, value)?;
-        }
-        Ok(())
-    }
-
-    fn env(&mut self, host: &mut dyn Host) -> Value {
-        if self.environment.is_absent() {
-            self.environment = host.environment(&mut self.heap);
-        }
-        self.environment
-    }
-
-    fn extend(&mut self, host: &mut dyn Host, array: Value, value: Value) -> Result<(), Raise> {
-        let all = self.heap.elements(host, value)?;
-        let Some(items) = self.heap.as_array(all).map(<[Value]>::to_vec) else {
-            return Err(Raise::new(format!(
-                "argument after * cannot be '{}'",
-                value.kind().name()
-            )));
-        };
-        for item in items {
-            self.heap.push(array, item);
-        }
-        Ok(())
-    }
-
-    fn set_object(
-        &mut self,
-        host: &mut dyn Host,
-        object: Value,
-        value: Value,
-    ) -> Result<(), Raise> {
-        match (object.handle(), value) {
-            (Some(target), Value::Dict(_)) => host.update(&mut self.heap, target, value),
-            _ => Err(Raise::new(format!(
-                "an object cannot be updated with '{}'",
-                value.kind().name()
-            ))),
-        }
-    }
-
-    /// What `for` goes through: a count, an Array of its own, or a String.
-    pub(super) fn iterate(&mut self, host: &mut dyn Host, value: Value) -> Result<Value, Raise> {
-        let unfit = || Raise::new(format!("'{}' is not iterable", value.kind().name()));
-        match value {
-            Value::Int(_) | Value::Str(_) => Ok(value),
-            Value::Big(_) => {
-                let negative = self.heap.as_integer(value).is_some_and(|number| number < 0.into());
-                Ok(Value::Int(if negative { 0 } else { i64::MAX }))
-            }
-            Value::Array(_) => {
-                let items = self.heap.as_array(value).unwrap_or_default();
-                self.heap.reserve(size_of_val(items))?;
-                let items = items.to_vec();
-                Ok(self.heap.array(items))
-            }
-            Value::Dict(_) => {
-                let keys =
-                    self.heap.as_dict(value).map(|dict| dict.iter().map(|(key, _)| key).collect());
-                Ok(self.heap.array(keys.unwrap_or_default()))
-            }
-            Value::Lazy(_) => self.heap.elements(host, value),
-            Value::Ref(..) => {
-                let children =
-                    value.handle().map(|handle| host.children(handle)).transpose()?.flatten();
-                let children = children.ok_or_else(unfit)?;
-                Ok(self.heap.array(children.into_iter().map(Value::from).collect()))
-            }
-            _ => Err(unfit()),
-        }
-    }
-
-    /// The element at a position, and the position after it.
-    fn next_of(&mut self, source: Value, at: i64) -> Option<(Value, i64)> {
-        let place = usize::try_from(at).ok()?;
-        if let Some(items) = self.heap.as_array(source) {
-            return items.get(place).map(|value| (*value, at + 1));
-        }
-        // Positions in a String are bytes.
-        let char = self.heap.as_str(source)?.get(place..)?.chars().next()?;
-        let after = at + i64::try_from(char.len_utf8()).ok()?;
-        let value = self.heap.str(char.to_string());
-        Some((value, after))
-    }
-}
-
-/// The truth of a value; a LazyArray asks.
-pub(super) fn truth(heap: &mut Heap, host: &mut dyn Host, value: Value) -> Result<bool, Raise> {
-    match heap.as_lazy(value) {
-        Some(query) => {
-            let query = query.clone();
-            let count = host.query(heap, &query, super::host::Ask::Count)?;
-            Ok(heap.truth(count))
-        }
-        None => Ok(heap.truth(value)),
-    }
-}
-
-fn compare(
-    heap: &mut Heap,
-    host: &mut dyn Host,
-    op: Cmp,
-    left: Value,
-    right: Value,
-) -> Result<bool, Raise> {
-    Ok(match op {
-        Cmp::Equal => heap.equal(left, right)?,
-        Cmp::NotEqual => !heap.equal(left, right)?,
-        Cmp::Similar => heap.similar(host, left, right)?,
-        Cmp::NotSimilar => !heap.similar(host, left, right)?,
-        Cmp::Less => heap.order("<", left, right)? == Some(Ordering::Less),
-        Cmp::Greater => heap.order(">", left, right)? == Some(Ordering::Greater),
-        Cmp::LessEqual => {
-            matches!(heap.order("<=", left, right)?, Some(Ordering::Less | Ordering::Equal))
-        }
-        Cmp::GreaterEqual => {
-            matches!(heap.order(">=", left, right)?, Some(Ordering::Greater | Ordering::Equal))
-        }
-    })
-}
-
-/// The floored remainder; `None` for what the slow path has to say.
-fn floored(a: i64, b: i64) -> Option<i64> {
-    if b == 0 {
-        return None;
-    }
-    let rest = a.wrapping_rem(b);
-    Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
 }
