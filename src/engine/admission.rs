@@ -49,6 +49,11 @@ impl Admission {
         taken
     }
 
+    /// Whether there are several inside.
+    pub(super) fn has_several(&self) -> bool {
+        self.state.lock().counted > 1
+    }
+
     /// Takes a place without a question: it held one before.
     pub(super) fn take_back(&self) {
         self.state.lock().counted += 1;

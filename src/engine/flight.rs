@@ -38,7 +38,7 @@ pub(super) enum Work {
 /// Starts what a commit began, as soon as that is durable.
 pub(super) fn begin(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: Work, place: Place) {
     fail_point!("engine.command.before_sync");
-    if inner.queue.is_empty() {
+    if inner.queue.is_empty() && !inner.commands.has_several() {
         // Nobody else could share the sync.
         let synced = inner.tree.sync();
         go(inner, slot, sequence, work, place, synced);

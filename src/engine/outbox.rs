@@ -1,7 +1,7 @@
 //! What may happen only once everything committed so far is durable: commands that begin.
 //!
-//! While other processes wait for a worker, one thread syncs for all commands that stand here;
-//! otherwise the worker syncs itself, which spares a change of threads.
+//! While other commands are under way or processes wait for a worker, one thread syncs for all
+//! commands that stand here; otherwise the worker syncs itself, which spares a change of threads.
 
 use parking_lot::{Condvar, Mutex};
 
