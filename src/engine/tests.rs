@@ -2,6 +2,7 @@
 
 mod commands;
 mod crash;
+mod crowd;
 mod flow;
 mod kill;
 mod limits;
