@@ -22,7 +22,7 @@ fn a_thousand_processes_survive_kills_without_repeating_a_step() {
     world.jobflow("sub", "|n|\nsleep(1) -> return(n)");
     let job = world.jobflow("steps", SOURCE);
     let start = |world: &World, n: usize| {
-        let checkpoint_mode = Some(n % 4 == 0);
+        let checkpoint_mode = Some(n.is_multiple_of(4));
         let options = StartOptions { checkpoint_mode, ..StartOptions::default() };
         world.start_with(job, &[("n", Value::Int(n as i64))], options)
     };

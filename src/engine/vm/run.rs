@@ -133,7 +133,7 @@ impl Machine {
             }
             // A frame came or went: if the topmost runs the same code, little has to be looked up.
             macro_rules! changed_frame {
-                ($then:expr) => {{
+                ($then:block) => {{
                     budget.0 -= 1;
                     let frame = *self.frames.last().expect("a frame came, or one was left");
                     if frame.program != number {
@@ -142,7 +142,7 @@ impl Machine {
                     base = frame.base as usize;
                     ip = frame.ip as usize;
                     registers = &mut self.stack[base..];
-                    $then;
+                    $then
                     continue;
                 }};
             }
@@ -705,7 +705,7 @@ impl Machine {
                             let at = base + first as usize + 2;
                             let shape = &unit.program.shapes[shape as usize];
                             if self.enter_known(programs, number, at, shape) {
-                                changed_frame!(());
+                                changed_frame!({});
                             }
                         }
                         leave!(self.perform(programs, host, (first, shape, controls), base, false));
