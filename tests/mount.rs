@@ -4,5 +4,6 @@
 
 mod full;
 mod place;
+mod posix;
 mod server;
 mod tools;

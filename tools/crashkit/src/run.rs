@@ -149,7 +149,9 @@ impl Cycles<'_> {
         let only = &self.arguments.only;
         for point in POINTS.iter().filter(|point| point.contains(only.as_str())) {
             if point.starts_with(offline::NOT_HERE) {
-                println!("{point:<34} only in the tests of the store: no older format exists");
+                println!(
+                    "{point:<34} only in the tests of the store: a new store is of no older format"
+                );
                 continue;
             }
             let mut killed = 0;

@@ -73,6 +73,11 @@ pub(super) fn run(arguments: &Arguments, dir: &Path) -> Result<(), String> {
         let folder = world.filled("many", *size)?;
         push(&mut load, at, rate(*size, start.elapsed()));
         push(&mut cost, at, rate(*size, time(ClockId::ProcessCPUTime) - spent));
+        // A copy writes out what lies in memory: small stores are read from files too, as after a
+        // start.
+        let copy = dir.join(format!("copy{size}"));
+        world.checkpoint(&copy)?;
+        std::fs::remove_dir_all(&copy).map_err(|error| error.to_string())?;
         worlds.push((world, folder, *size));
     }
     load.print();
