@@ -186,18 +186,19 @@ impl Heap {
     }
 
     fn repeat(&mut self, value: Value, times: Value) -> Result<Value, Raise> {
-        let times = match times {
-            Value::Int(number) => usize::try_from(number.max(0)).map_err(|_| Raise::memory())?,
-            _ if self.as_integer(times).is_some_and(|number| number.is_negative()) => 0,
-            _ => return Err(Raise::memory()),
-        };
         let unit = match value {
             Value::Str(_) => self.as_str(value).map_or(0, str::len),
             Value::Bytes(_) => self.as_bytes(value).map_or(0, <[u8]>::len),
             _ => self.as_array(value).map_or(0, <[Value]>::len) * size_of::<Value>(),
         };
+        let times = match times {
+            // Nothing stays nothing, however often.
+            _ if unit == 0 => 0,
+            Value::Int(number) => usize::try_from(number.max(0)).map_err(|_| Raise::memory())?,
+            _ if self.as_integer(times).is_some_and(|number| number.is_negative()) => 0,
+            _ => return Err(Raise::memory()),
+        };
         self.reserve(unit.checked_mul(times).ok_or_else(Raise::memory)?)?;
-        let times = if unit == 0 { 0 } else { times };
         Ok(match value {
             Value::Str(_) => {
                 let text = self.as_str(value).unwrap_or_default().repeat(times);
