@@ -528,12 +528,7 @@ impl Engine {
         }
         let slots = self.inner.slots.all_held();
         slots.iter().for_each(|slot| slot.tell());
-        self.inner.queue.close();
-        self.inner.timers.close();
-        self.inner.outbox.close();
-        self.inner.schedules.close();
-        self.inner.actions.close();
-        self.inner.stopped.ring();
+        self.inner.close();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
         for thread in threads {
             // The feed's thread ends with the store; the others end now.

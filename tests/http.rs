@@ -2,6 +2,7 @@
 
 mod actions;
 mod audits;
+mod asking;
 mod backup;
 mod batch;
 mod channels;

@@ -118,6 +118,16 @@ impl Inner {
         number
     }
 
+    /// Lets every thread see that the engine stops.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        self.timers.close();
+        self.outbox.close();
+        self.schedules.close();
+        self.actions.close();
+        self.stopped.ring();
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }

@@ -225,11 +225,7 @@ impl World {
         let engine = self.engine.take().unwrap();
         // Nobody may write any more; a process that is killed does not say goodbye.
         engine.inner.stopping.store(true, Ordering::SeqCst);
-        engine.inner.queue.close();
-        engine.inner.timers.close();
-        engine.inner.outbox.close();
-        engine.inner.schedules.close();
-        engine.inner.stopped.ring();
+        engine.inner.close();
         let threads = std::mem::take(&mut *engine.inner.threads.lock());
         for thread in threads {
             if thread.thread().name() != Some("engine-feed") {

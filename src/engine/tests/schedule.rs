@@ -38,7 +38,7 @@ fn runs(world: &World) -> usize {
 
 /// Lets the thread look: it stands in its wait before the clock moves, and again afterwards.
 fn look(world: &World, seconds: u64) {
-    world.until("the scheduler sleeps", || world.clock.waiting() > 1);
+    world.until("the scheduler sleeps", || world.clock.waiting() > 2);
     world.clock.advance(Duration::from_secs(seconds));
     settle(world);
 }
@@ -184,7 +184,7 @@ fn a_server_that_ends_at_any_commit_runs_a_schedule_once() {
             add(&world, job, every("*"));
             settle(&world);
             world.engine().inner.kill.arm(at, kill);
-            world.until("the scheduler sleeps", || world.clock.waiting() > 1);
+            world.until("the scheduler sleeps", || world.clock.waiting() > 2);
             world.clock.advance(Duration::from_secs(55));
             world.clock.advance(Duration::from_secs(5));
             world
