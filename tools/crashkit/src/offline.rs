@@ -51,6 +51,8 @@ pub(crate) fn work(data: &Path) -> Result<(), String> {
     let options =
         Options { history_keep: none, change_keep: none, blob_grace: none, ..Options::default() };
     let store = Store::open(data, &options).map_err(told)?;
+    // A killed run may have left its damage.
+    store.repair(Depth::Rows).map_err(told)?;
     for piece in 0..PIECES {
         store.blobs().put_bytes(&vec![b'a' + piece; BLOB_BYTES]).map_err(told)?;
     }
