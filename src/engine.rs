@@ -57,7 +57,7 @@ pub use schedule::Missed;
 
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
-use crate::store::{Direction, Durability, Family, Fed, Subscription, What, codec, keys};
+use crate::store::{Changed, Direction, Durability, Family, Fed, Subscription, What, codec, keys};
 use crate::tree::Tree;
 use delete::not_found;
 use inner::Inner;
@@ -562,31 +562,31 @@ fn listen(inner: &Arc<Inner>, feed: &Subscription) {
         if inner.stopping() {
             return;
         }
-        let sources = match fed {
-            Fed::Commit(commit) => commit
-                .changes
-                .iter()
-                .map(|change| {
-                    match change.subject {
-                        Ref::Schedule(id) => inner.schedules.changed(id),
-                        Ref::Object(id) if change.what == What::Queue => inner.actions.changed(id),
-                        _ => {}
-                    }
-                    vm::request::Source::Reference(change.subject)
-                })
-                .collect(),
+        match fed {
+            Fed::Commit(commit) => commit.changes.iter().for_each(|change| tell(&inner, change)),
             Fed::Missed => {
                 inner.schedules.missed();
                 inner.actions.missed();
-                inner.mailbox.sources()
-            }
-        };
-        for source in sources {
-            for id in inner.mailbox.waiting(source) {
-                inner.wake(id);
+                for source in inner.mailbox.sources() {
+                    inner.wake_all(source);
+                }
             }
         }
     }
+}
+
+fn tell(inner: &Inner, change: &Changed) {
+    let source = vm::request::Source::Reference(change.subject);
+    match change.subject {
+        Ref::Object(id) if change.what == What::Queue => {
+            inner.ask(source);
+            inner.actions.changed(id);
+            return;
+        }
+        Ref::Schedule(id) => inner.schedules.changed(id),
+        _ => {}
+    }
+    inner.wake_all(source);
 }
 
 fn expire(inner: &Arc<Inner>) {

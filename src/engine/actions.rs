@@ -165,18 +165,12 @@ const fn is_passing(kind: Kind) -> bool {
 
 /// Whether a process waits for the channel that may not have looked at the message yet.
 fn receivers_may_take_it(inner: &Inner, channel: ObjectId, waited: Duration) -> bool {
-    let receivers = inner.mailbox.waiting(Source::Reference(Ref::Object(channel)));
-    if receivers.is_empty() || waited >= RECEIVERS_MAX {
+    let source = Source::Reference(Ref::Object(channel));
+    if waited >= RECEIVERS_MAX || inner.mailbox.waiting(source).is_empty() {
         return false;
     }
-    if waited < RECEIVERS {
-        return true;
-    }
-    // Told of it as long ago, one that stands still has looked and left it.
-    receivers.iter().any(|&id| match inner.slots.held(id) {
-        Some(slot) => !slot.is_idle(),
-        None => !inner.queue.is_empty(),
-    })
+    // The feed tells them at about the same time as us.
+    waited < RECEIVERS || inner.mailbox.is_asking(source)
 }
 
 /// Takes the message and starts the process, in one commit.

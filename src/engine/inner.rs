@@ -93,6 +93,34 @@ impl Inner {
         }
     }
 
+    /// Wakes all who wait for `source`.
+    pub(super) fn wake_all(&self, source: vm::request::Source) {
+        for id in self.mailbox.waiting(source) {
+            self.wake(id);
+        }
+    }
+
+    /// A message came from `source`: wakes the one that waits longest; the others follow.
+    pub(super) fn ask(&self, source: vm::request::Source) {
+        if let Some(first) = self.mailbox.ask(source) {
+            self.wake(first);
+        }
+    }
+
+    /// A process that was woken has looked, or is not there to look.
+    pub(super) fn looked(&self, id: ProcessId) {
+        for next in self.mailbox.looked(id) {
+            self.wake(next);
+        }
+    }
+
+    /// A process waits for nothing any more.
+    pub(super) fn leave_lines(&self, id: ProcessId) {
+        for next in self.mailbox.leave_all(id) {
+            self.wake(next);
+        }
+    }
+
     /// As [`Inner::wake`], noting something first.
     pub(super) fn wake_slot(&self, slot: &Slot, note: impl FnOnce(&mut super::slot::State)) {
         let mut state = slot.lock();

@@ -134,9 +134,9 @@ impl Slot {
         }
     }
 
-    /// Whether it waits, and has looked at all it was told of.
-    pub(super) fn is_idle(&self) -> bool {
-        self.lock().phase == Phase::Idle
+    /// Whether it has not ended.
+    pub(super) fn is_active(&self) -> bool {
+        self.lock().row.status.is_active()
     }
 
     /// Notes that there is something to do; `true` when the caller must put it into the queue.

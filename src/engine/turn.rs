@@ -39,10 +39,11 @@ const CHILDREN_AT_ONCE: usize = 64;
 /// Runs turns until the queue is closed.
 pub(super) fn work(inner: &Arc<Inner>) {
     while let Some(id) = inner.queue.pop() {
-        if let Some(slot) = inner.slot(id)
-            && slot.claim()
-        {
-            turn(inner, &slot);
+        match inner.slot(id) {
+            Some(slot) if slot.claim() => turn(inner, &slot),
+            // Whoever works on it will look again; one that has ended will not.
+            Some(slot) if slot.is_active() => {}
+            Some(_) | None => inner.looked(id),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn settle(
     inner.slots.begun(stepped.born.len());
     if stepped.moved {
         inner.timers.clear(id);
-        inner.mailbox.leave_all(id);
+        inner.leave_lines(id);
     }
     if let Some(Wait::Until(at) | Wait::Events(Some(at))) = &stepped.row.wait
         && stepped.moved
@@ -78,9 +78,7 @@ pub(super) fn settle(
         inner.sessions.close(session);
     }
     for &queue in &stepped.told {
-        for waiting in inner.mailbox.waiting(Source::Queue(queue)) {
-            inner.wake(waiting);
-        }
+        inner.ask(Source::Queue(queue));
     }
     if let Some((sequence, work, place)) = stepped.command {
         flight::begin(inner, slot, sequence, work, place);
@@ -100,6 +98,7 @@ pub(super) fn settle(
         inner.queue.push(id);
     } else {
         inner.slots.rest(slot);
+        inner.looked(id);
     }
 }
 
@@ -136,7 +135,7 @@ fn bury(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     let id = slot.id;
     inner.slots.ended(id);
     inner.timers.clear(id);
-    inner.mailbox.leave_all(id);
+    inner.leave_lines(id);
     let parent = slot.lock().row.parent;
     if let Some(parent) = parent {
         leave_parent(inner, parent);
@@ -198,4 +197,6 @@ pub(super) fn put_off(
         tracing::warn!(process = id.0, ?fault, "a turn could not be stored; it is tried again");
     }
     inner.timers.retry(id, wait);
+    // It may take long: others need not wait for it.
+    inner.looked(id);
 }
