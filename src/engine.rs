@@ -17,6 +17,7 @@ mod inner;
 mod jobs;
 mod limits;
 mod locks;
+mod news;
 mod outbox;
 pub mod process;
 mod queue;
@@ -120,8 +121,8 @@ impl Engine {
             sessions: sessions::Sessions::default(),
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
-            schedules: schedule::Schedules::default(),
-            actions: actions::Actions::default(),
+            schedules: news::Bell::default(),
+            actions: news::Bell::default(),
             stopping: AtomicBool::new(false),
             stopped: Arc::new(Alarm::default()),
             threads: Mutex::new(Vec::new()),

@@ -14,6 +14,7 @@ use super::run::println;
 use super::talk;
 use super::transfer::{absolute, report};
 use super::trouble::{Exit, Trouble};
+use crate::base::durable::sync_name;
 use crate::transfer::archive::Reader;
 
 /// Write the whole tree at one moment into an archive
@@ -82,10 +83,7 @@ async fn receive(client: &Client, file: &Path, quiet: bool) -> Result<u64, Troub
             return Err(Trouble::new(Exit::Unreachable, "the server broke off"));
         }
         out.sync_all().map_err(at)?;
-        std::fs::rename(&part, file).map_err(at)?;
-        let beside = file.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = std::fs::File::open(beside.unwrap_or_else(|| Path::new("."))).map_err(at)?;
-        dir.sync_all().map_err(at)
+        std::fs::rename(&part, file).and_then(|()| sync_name(file)).map_err(at)
     };
     let done = written.await;
     bar.finish_and_clear();

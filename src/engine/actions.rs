@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::ObjectId;
 use kompira_schema::message;
@@ -22,7 +20,6 @@ use super::inner::{Inner, myself};
 use super::process::Params;
 use super::start;
 use super::vm::request::Source;
-use crate::base::clock::Alarm;
 use crate::store::Durability;
 use crate::tree::Unsettled;
 
@@ -33,39 +30,6 @@ const RECEIVERS: Duration = Duration::from_millis(20);
 const RECEIVERS_MAX: Duration = Duration::from_secs(5);
 /// Between two tries of a start that the server's state refused.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What the thread is told.
-#[derive(Default)]
-pub(super) struct Actions {
-    alarm: Arc<Alarm>,
-    news: Mutex<News>,
-}
-
-#[derive(Default)]
-struct News {
-    channels: BTreeSet<ObjectId>,
-    /// The feed left something out.
-    all: bool,
-}
-
-impl Actions {
-    /// The queue of a channel changed.
-    pub(super) fn changed(&self, channel: ObjectId) {
-        self.news.lock().channels.insert(channel);
-        self.alarm.ring();
-    }
-
-    /// Some may have changed.
-    pub(super) fn missed(&self) {
-        self.news.lock().all = true;
-        self.alarm.ring();
-    }
-
-    /// Lets the thread look whether the engine stops.
-    pub(super) fn close(&self) {
-        self.alarm.ring();
-    }
-}
 
 /// A channel that is looked at.
 struct Watched {
@@ -100,18 +64,18 @@ pub(super) fn run(inner: &Arc<Inner>) {
 }
 
 fn news(inner: &Inner) -> BTreeSet<ObjectId> {
-    let mut news = std::mem::take(&mut *inner.actions.news.lock());
+    let mut news = inner.actions.take();
     if news.all {
         match inner.tree.view().unsettled_channels() {
-            Ok(channels) => news.channels.extend(channels),
+            Ok(channels) => news.changed.extend(channels),
             Err(fault) => {
                 tracing::error!(?fault, "channels cannot be read");
                 // Asked for again at the next look.
-                inner.actions.news.lock().all = true;
+                inner.actions.missed_still();
             }
         }
     }
-    news.channels
+    news.changed
 }
 
 /// Sees to the open messages of a channel; whether it has to be looked at again.

@@ -8,20 +8,19 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::{ProcessId, UserId};
+use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
 use kompira_schema::message;
 use kompira_schema::tree::{Caller, Interface};
 
-use super::actions::Actions;
 use super::admission::Admission;
 use super::code::Codes;
 use super::events::Mailbox;
 use super::limits::Limits;
 use super::locks::Locks;
+use super::news::Bell;
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
-use super::schedule::Schedules;
 use super::sessions::Sessions;
 use super::slot::{Order, Slot};
 use super::slots::Slots;
@@ -50,8 +49,8 @@ pub(super) struct Inner {
     pub(super) sessions: Sessions,
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
-    pub(super) schedules: Schedules,
-    pub(super) actions: Actions,
+    pub(super) schedules: Bell<ScheduleId>,
+    pub(super) actions: Bell<ObjectId>,
     pub(super) stopping: AtomicBool,
     /// Rings when the engine stops.
     pub(super) stopped: Arc<Alarm>,

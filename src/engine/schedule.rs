@@ -8,17 +8,14 @@ mod agenda;
 mod fire;
 mod handled;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use parking_lot::Mutex;
-
 use kompira_schema::id::ScheduleId;
 
 use super::inner::Inner;
-use crate::base::clock::Alarm;
+use super::news::News;
 use agenda::Agenda;
 
 /// A run that is later than this has been missed.
@@ -41,46 +38,6 @@ pub enum Missed {
     Once,
 }
 
-/// What the thread is told.
-#[derive(Default)]
-pub(super) struct Schedules {
-    alarm: Arc<Alarm>,
-    news: Mutex<News>,
-    /// How often the thread has looked, and how often it was told, for tests that wait for it.
-    #[cfg(test)]
-    pub(super) looks: std::sync::atomic::AtomicU64,
-    #[cfg(test)]
-    pub(super) told: std::sync::atomic::AtomicU64,
-}
-
-#[derive(Default)]
-struct News {
-    changed: BTreeSet<ScheduleId>,
-    /// The feed left something out.
-    all: bool,
-}
-
-impl Schedules {
-    /// A schedule was made, changed or deleted.
-    pub(super) fn changed(&self, id: ScheduleId) {
-        self.news.lock().changed.insert(id);
-        #[cfg(test)]
-        self.told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        self.alarm.ring();
-    }
-
-    /// Some may have changed.
-    pub(super) fn missed(&self) {
-        self.news.lock().all = true;
-        self.alarm.ring();
-    }
-
-    /// Lets the thread look whether the engine stops.
-    pub(super) fn close(&self) {
-        self.alarm.ring();
-    }
-}
-
 /// Fires schedules until the engine stops.
 pub(super) fn run(inner: &Arc<Inner>) {
     let mut agenda = Agenda::default();
@@ -100,7 +57,7 @@ pub(super) fn run(inner: &Arc<Inner>) {
         });
         let until = inner.clock.monotonic().saturating_add(left);
         inner.clock.wait(&inner.schedules.alarm, Some(until));
-        news = std::mem::take(&mut *inner.schedules.news.lock());
+        news = inner.schedules.take();
     }
 }
 
@@ -108,7 +65,7 @@ pub(super) fn run(inner: &Arc<Inner>) {
 fn take(
     inner: &Arc<Inner>,
     agenda: &mut Agenda,
-    news: &mut News,
+    news: &mut News<ScheduleId>,
 ) -> Result<(), kompira_schema::error::Fault> {
     let view = inner.tree.view();
     let now = inner.now();

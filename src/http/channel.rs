@@ -15,8 +15,10 @@ use kompira_schema::limits::POLL_SECONDS_MAX;
 use kompira_schema::message;
 use kompira_schema::value::{Ref, Value};
 use serde_json::Value as Json;
+use tokio::time::Sleep;
 
 use super::answer::{self, Failure};
+use super::hub::Place;
 use super::route::{Answer, Ask, nothing};
 use super::value::to_json;
 use crate::tree::View;
@@ -76,6 +78,28 @@ pub(super) fn timed_out() -> Failure {
     Fault::new(Kind::Timeout, message!("http.timeout")).into()
 }
 
+/// Waits until a long poll is to look again: when there may be something to see, and a last time at
+/// its `end`, which makes it `over`.
+///
+/// # Errors
+/// `408` when it was over already, or the server stops.
+pub(super) async fn look_again(
+    ask: &Ask,
+    place: &Place,
+    end: Pin<&mut Sleep>,
+    over: &mut bool,
+) -> Result<(), Failure> {
+    if *over {
+        return Err(timed_out());
+    }
+    tokio::select! {
+        () = place.woken() => {}
+        () = end => *over = true,
+        () = ask.service.shutdown.wait() => return Err(timed_out()),
+    }
+    Ok(())
+}
+
 /// `POST <channel>.recv`: takes a message, waiting for one if it is asked to.
 pub(super) async fn recv(ask: &Arc<Ask>, body: Body) -> Answer {
     let timeout = timeout(ask.body(body).await?.as_ref())?;
@@ -102,14 +126,7 @@ pub(super) async fn recv(ask: &Arc<Ask>, body: Body) -> Answer {
         {
             return Ok(taken);
         }
-        if over {
-            return Err(timed_out());
-        }
-        tokio::select! {
-            () = place.woken() => {}
-            () = &mut end => over = true,
-            () = ask.service.shutdown.wait() => return Err(timed_out()),
-        }
+        look_again(ask, &place, end.as_mut(), &mut over).await?;
     }
 }
 

@@ -10,7 +10,7 @@ use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Failure};
-use super::channel::{timed_out, timeout};
+use super::channel::{look_again, timeout};
 use super::object::{Want, engine, flag, monitoring, paged};
 use super::route::{Answer, Ask};
 use super::table::Resource;
@@ -100,14 +100,7 @@ pub(super) async fn wait(ask: &Arc<Ask>, body: Body) -> Answer {
         if let Some(answer) = ended.await? {
             return Ok(answer);
         }
-        if over {
-            return Err(timed_out());
-        }
-        tokio::select! {
-            () = place.woken() => {}
-            () = &mut end => over = true,
-            () = ask.service.shutdown.wait() => return Err(timed_out()),
-        }
+        look_again(ask, &place, end.as_mut(), &mut over).await?;
     }
 }
 

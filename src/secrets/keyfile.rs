@@ -9,6 +9,8 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 use zeroize::Zeroizing;
 
+use crate::base::durable::sync_name;
+
 /// Fewest characters of a key text.
 const KEY_CHARS_MIN: usize = 8;
 /// Most bytes of a key file: anything longer is some other file.
@@ -61,7 +63,7 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Fault> {
             writeln!(file, "{text}")?;
             file.sync_all()
         })
-        .and_then(|()| path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all()));
+        .and_then(|()| sync_name(path));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             Fault::new(Kind::Exists, message!("secrets.key_exists", path = shown))

@@ -1,13 +1,10 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
-/// Makes the names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
+use crate::base::durable::sync_name;
 
 /// Replaces the file at `path`: temporary file, sync, rename, sync of the directory.
 pub(super) fn replace_file(path: &Path, content: &[u8]) -> Result<(), super::kv::StoreError> {
@@ -16,6 +13,6 @@ pub(super) fn replace_file(path: &Path, content: &[u8]) -> Result<(), super::kv:
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    sync_name(path)?;
     Ok(())
 }

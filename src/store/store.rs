@@ -20,7 +20,6 @@ use super::blob::files::BlobFiles;
 use super::commit::{Desk, Durability, Shared};
 use super::counter::{self, BLOCK, Counter, Counters};
 use super::feed::{Feed, Subscription};
-use super::file::sync_dir;
 use super::health::Health;
 use super::keys;
 use super::kv::{Direction, Family, KeyRange, Kv, KvRead, StoreError, WriteSet};
@@ -31,6 +30,7 @@ use super::options::Options;
 use super::rocks::Rocks;
 use super::room::Room;
 use super::snapshot::{Published, Snapshot};
+use crate::base::durable::sync_name;
 use crate::fail_point;
 
 /// The database and the blobs inside the data directory.
@@ -247,9 +247,7 @@ impl Store {
         fail_point!("store.checkpoint.after_blobs");
         migrate::write_mark(part)?;
         fs::rename(part, dir).map_err(StoreError::from)?;
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync_dir(parent).map_err(StoreError::from)?;
-        }
+        sync_name(dir).map_err(StoreError::from)?;
         Ok(rev)
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::tree::Caller;
+use serde::de::DeserializeOwned;
 
 use super::fault;
 use super::handle::Inner;
@@ -187,6 +188,28 @@ impl View {
             },
         )?;
         failed
+    }
+
+    /// All packed rows of a family whose keys begin with `prefix`.
+    pub(super) fn rows<T: DeserializeOwned>(
+        &self,
+        family: Family,
+        prefix: &[u8],
+    ) -> Result<Vec<T>, Fault> {
+        let mut found = Vec::new();
+        let mut failed = Ok(());
+        let range = KeyRange::prefix(prefix);
+        self.reads.scan(family, &range, Direction::Forward, &mut |key, value| {
+            match unpack(family, key, value) {
+                Ok(row) => found.push(row),
+                Err(error) => {
+                    failed = Err(error.into());
+                    return std::ops::ControlFlow::Break(());
+                }
+            }
+            std::ops::ControlFlow::Continue(())
+        })?;
+        failed.map(|()| found)
     }
 
     /// The objects of a type, by number.

@@ -18,6 +18,17 @@ fn count(client: &Client) -> u64 {
     client.get("/root/queue").json()["extra_properties"]["message_count"].as_u64().unwrap()
 }
 
+/// A receiver that waits a minute, as bytes.
+fn patient(server: &Server) -> String {
+    let body = r#"{"timeout": 60}"#;
+    format!(
+        "POST /root/queue.recv HTTP/1.1\r\nHost: x\r\nAuthorization: Token {}\r\nAccept: application/json\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        server.token(),
+        body.len()
+    )
+}
+
 // rule: http/send
 #[test]
 fn any_json_is_a_message_and_comes_back_as_it_was() {
@@ -77,13 +88,7 @@ fn a_receiver_that_has_gone_swallows_nothing() {
     let server = Server::start();
     let client = channel(&server);
     let address = server.url().strip_prefix("http://").unwrap().to_owned();
-    let body = r#"{"timeout": 60}"#;
-    let request = format!(
-        "POST /root/queue.recv HTTP/1.1\r\nHost: x\r\nAuthorization: Token {}\r\nAccept: application/json\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        server.token(),
-        body.len()
-    );
+    let request = patient(&server);
     for _ in 0..5 {
         let mut gone = TcpStream::connect(&address).unwrap();
         gone.write_all(request.as_bytes()).unwrap();
@@ -125,13 +130,7 @@ fn hundreds_wait_at_once_without_a_place_among_the_working() {
     let server = Server::start();
     let client = channel(&server);
     let address = server.url().strip_prefix("http://").unwrap().to_owned();
-    let body = r#"{"timeout": 60}"#;
-    let request = format!(
-        "POST /root/queue.recv HTTP/1.1\r\nHost: x\r\nAuthorization: Token {}\r\nAccept: application/json\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        server.token(),
-        body.len()
-    );
+    let request = patient(&server);
     let waiting: Vec<_> = (0..600)
         .map(|_| {
             let mut stream = TcpStream::connect(&address).unwrap();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kompira_schema::error::Kind;
 use kompira_schema::id::BlobHash;
 
-use crate::store::file::sync_dir;
+use crate::base::durable::sync_dir;
 use crate::store::kv::StoreError;
 use crate::store::room::Room;
 use crate::{fail_point, fail_point_io};

@@ -11,6 +11,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::{FORMAT, MANIFEST, Manifest, Member, VERSION};
+use crate::base::durable::sync_name;
 use crate::fail_point;
 
 const BUFFER_BYTES: usize = 128 << 10;
@@ -126,9 +127,8 @@ impl Writer {
             .and_then(|file| file.sync_all());
         done.map_err(|error| unwritable(&self.target, &error))?;
         fail_point!("backup.before_rename");
-        let dir = self.target.parent().filter(|dir| !dir.as_os_str().is_empty());
         fs::rename(&self.partial, &self.target)
-            .and_then(|()| File::open(dir.unwrap_or_else(|| Path::new(".")))?.sync_all())
+            .and_then(|()| sync_name(&self.target))
             .map_err(|error| unwritable(&self.target, &error))
     }
 }

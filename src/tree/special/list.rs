@@ -1,8 +1,6 @@
 //! Reading, listing and searching special objects (rules: `tree/special-find`,
 //! `tree/special-visibility`).
 
-use std::ops::ControlFlow;
-
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{GroupId, IncidentId, ObjectId, ScheduleId, TaskId, UserId};
 use kompira_schema::message;
@@ -15,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Incident, Schedule, Task};
 use crate::store::codec::unpack;
-use crate::store::{self, Changed, Direction, KeyRange, What, keys};
+use crate::store::{self, Changed, What, keys};
 use crate::tree::query::{Lookup, Scalar, Test, bad, scalars};
 use crate::tree::txn::Txn;
 use crate::tree::view::View;
@@ -261,7 +259,7 @@ impl View {
     /// # Errors
     /// Failures of the store.
     pub fn schedules(&self) -> Result<Vec<Schedule>, Fault> {
-        self.special_rows(b"s")
+        self.rows(store::Family::Special, b"s")
     }
 
     /// All incidents by number.
@@ -269,7 +267,7 @@ impl View {
     /// # Errors
     /// Failures of the store.
     pub fn incidents(&self) -> Result<Vec<Incident>, Fault> {
-        self.special_rows(b"i")
+        self.rows(store::Family::Special, b"i")
     }
 
     /// All tasks by number; no permission is asked.
@@ -277,7 +275,7 @@ impl View {
     /// # Errors
     /// Failures of the store.
     pub fn tasks(&self) -> Result<Vec<Task>, Fault> {
-        self.special_rows(b"t")
+        self.rows(store::Family::Special, b"t")
     }
 
     /// Whether a caller sees a special object of the tree (rule: `tree/special-visibility`); one
@@ -363,24 +361,6 @@ impl View {
         let key = keys::reference(target);
         let Some(bytes) = self.reads.get(store::Family::Special, &key)? else { return Ok(None) };
         Ok(Some(unpack(store::Family::Special, &key, &bytes)?))
-    }
-
-    fn special_rows<T: DeserializeOwned>(&self, tag: &[u8]) -> Result<Vec<T>, Fault> {
-        let mut found = Vec::new();
-        let mut failed = Ok(());
-        let range = KeyRange::prefix(tag);
-        let family = store::Family::Special;
-        self.reads.scan(family, &range, Direction::Forward, &mut |key, value| {
-            match unpack(family, key, value) {
-                Ok(row) => found.push(row),
-                Err(error) => {
-                    failed = Err(error.into());
-                    return ControlFlow::Break(());
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        failed.map(|()| found)
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Txn;
 use crate::audit::{Class, Verb};
 use crate::store::codec::unpack;
-use crate::store::{Direction, Family, KeyRange, StoreError, What, keys};
+use crate::store::{Body, Direction, Family, KeyRange, StoreError, What, keys};
 use crate::tree::view::View;
 
 /// The state of one queue.
@@ -50,12 +50,6 @@ pub struct Unsettled {
 }
 
 impl View {
-    /// Whether messages of a channel start a jobflow (rule: `tree/channel-action`).
-    fn acts(&self, channel: ObjectId) -> Result<bool, Fault> {
-        let body = self.body_of(channel)?;
-        Ok(matches!(body.field(ACTION), Some(Value::Str(word)) if **word == *EXECUTE))
-    }
-
     /// The oldest message that the channel's action still has to see to. Asks no permission: this
     /// is the engine's.
     ///
@@ -63,7 +57,11 @@ impl View {
     /// Failures of the store; [`Kind::NotFound`] when the channel is gone.
     pub fn unsettled(&self, channel: ObjectId) -> Result<Option<Unsettled>, Fault> {
         let queue = self.queue(channel)?;
-        if queue.settled >= queue.last || !self.acts(channel)? {
+        if queue.settled >= queue.last {
+            return Ok(None);
+        }
+        let body = self.body_of(channel)?;
+        if !acts(&body) {
             return Ok(None);
         }
         let mut found = None;
@@ -74,7 +72,7 @@ impl View {
             Ok(found.is_none())
         })?;
         let Some((number, message)) = found else { return Ok(None) };
-        let target = match self.body_of(channel)?.field(TARGET) {
+        let target = match body.field(TARGET) {
             Some(Value::Object(Ref::Object(id))) => Some(*id),
             _ => None,
         };
@@ -230,7 +228,7 @@ impl Txn {
             let told = message!("channel.full", max = QUEUE_MESSAGES_MAX);
             return Err(Fault::new(Kind::TooMany, told));
         }
-        if !self.view.acts(channel)? {
+        if !acts(&self.view.body_of(channel)?) {
             queue.settled = queue.last;
         }
         self.close_queue(channel, queue)?;
@@ -378,6 +376,11 @@ impl Txn {
         let head = self.view.head(channel)?;
         self.tell_at(&head, What::Queue)
     }
+}
+
+/// Whether messages of a channel start a jobflow (rule: `tree/channel-action`).
+fn acts(channel: &Body) -> bool {
+    matches!(channel.field(ACTION), Some(Value::Str(word)) if **word == *EXECUTE)
 }
 
 fn no_message() -> Fault {

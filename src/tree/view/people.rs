@@ -1,17 +1,15 @@
 //! Users, groups and tokens of the moment.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{GroupId, Rev, UserId};
 use kompira_schema::message;
-use serde::de::DeserializeOwned;
 
 use super::View;
 use crate::auth::{Group, Principals, Token, User, rows};
+use crate::store::Family;
 use crate::store::codec::unpack;
-use crate::store::{Direction, Family, KeyRange};
 
 impl View {
     /// All principals. Read once after each change of one, then shared.
@@ -27,8 +25,8 @@ impl View {
         let found = match kept.filter(|kept| !own && kept.0 == version) {
             Some(kept) => Arc::clone(&kept.1),
             None => {
-                let users = self.auth_rows::<User>(rows::USERS)?;
-                let read = Arc::new(Principals::new(users, self.auth_rows(rows::GROUPS)?));
+                let users = self.rows::<User>(Family::Auth, rows::USERS)?;
+                let read = Arc::new(Principals::new(users, self.rows(Family::Auth, rows::GROUPS)?));
                 if !own {
                     self.inner.principals.store(Some(Arc::new((version, Arc::clone(&read)))));
                 }
@@ -37,23 +35,6 @@ impl View {
         };
         let _ = self.principals.set(Arc::clone(&found));
         Ok(found)
-    }
-
-    fn auth_rows<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, Fault> {
-        let mut found = Vec::new();
-        let mut failed = Ok(());
-        let range = KeyRange::prefix(prefix);
-        self.reads.scan(Family::Auth, &range, Direction::Forward, &mut |key, value| {
-            match unpack(Family::Auth, key, value) {
-                Ok(row) => found.push(row),
-                Err(error) => {
-                    failed = Err(error.into());
-                    return ControlFlow::Break(());
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        failed.map(|()| found)
     }
 
     /// All principals, or none when the store cannot be read (the log says so).
