@@ -69,7 +69,12 @@ impl Load {
         }
     }
 
+    /// Does one thing to a key; whether the client goes on. A key that a life before this one left
+    /// open, and that nobody has judged since, is passed over.
     fn operation(&self, key: &Key, wish: Option<u64>, work: impl FnOnce(&Self) -> Ended) -> bool {
+        if !self.model.is_settled(key) {
+            return true;
+        }
         self.model.begin(key, wish);
         match work(self) {
             Ended::Done => {
@@ -208,4 +213,38 @@ fn write(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(text.as_bytes())?;
     nix::unistd::close(file).map_err(std::io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(dir: &std::path::Path) -> Load {
+        Load {
+            model: Model::new(&dir.join("history")).unwrap(),
+            versions: AtomicU64::new(1),
+            operations: AtomicU64::new(0),
+            hangs: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            mount: None,
+        }
+    }
+
+    #[test]
+    fn a_key_left_open_is_left_alone_until_it_is_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = load(dir.path());
+        let key = Key { door: Door::Http, name: "k".into() };
+        assert!(load.operation(&key, Some(1), |_| Ended::Done));
+        // A removal without an answer: it may have happened.
+        assert!(!load.operation(&key, None, |_| Ended::Unknown));
+        // The next life would be refused if it had: that must not hide that it may be gone.
+        assert!(load.operation(&key, Some(2), |_| Ended::Refused("404".into())));
+        let expected = load.model.expected(&key);
+        assert_eq!((expected.acknowledged, expected.unknown), (Some(1), Some(None)));
+        load.model.settle(&key, None);
+        assert!(load.operation(&key, Some(3), |_| Ended::Done));
+        assert_eq!(load.model.expected(&key).acknowledged, Some(3));
+    }
 }

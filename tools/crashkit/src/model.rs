@@ -79,6 +79,12 @@ impl Model {
         locked(&self.keys).clone()
     }
 
+    /// Whether the last operation on this key ended, one way or the other. Until a judge has looked,
+    /// a refusal of the next one would say nothing about what is there.
+    pub(crate) fn is_settled(&self, key: &Key) -> bool {
+        self.expected(key).unknown.is_none()
+    }
+
     pub(crate) fn begin(&self, key: &Key, version: Option<u64>) {
         self.note(&format!("begin {key:?} {version:?}"));
         locked(&self.keys).entry(key.clone()).or_default().unknown = Some(version);
