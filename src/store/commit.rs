@@ -2,8 +2,9 @@
 //!
 //! It is a state behind a lock, and whoever holds the lock leads: it works off what waits, in
 //! groups, its own work among it, and then passes the lead to the first that still waits. So no
-//! commit changes threads, and callers that come while a sync runs share the next one. A thread of
-//! its own does only the background syncs.
+//! commit changes threads, and callers that come while a sync runs share the next one. Who only
+//! wants what is written to be durable never takes the lead: lazy commits go on beside his sync.
+//! A thread of its own does only the background syncs.
 //!
 //! Order of a group: check each batch against the conflict table → one atomic engine write
 //! without sync → one WAL sync if a member asked for it → publish the new state → feed → answers.
@@ -12,9 +13,10 @@
 
 mod group;
 mod queue;
+mod syncs;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,7 @@ use super::window::Window;
 use crate::{fail_point, fail_point_io};
 use group::Group;
 use queue::{Answer, Queue, Told, Woken, Work, answer, closed};
+use syncs::Syncs;
 
 /// Most batches of one group: beyond this, waiting longer gains nothing.
 const GROUP_MAX: usize = 256;
@@ -64,11 +67,10 @@ pub(super) struct Shared {
 
 struct Committer {
     shared: Arc<Shared>,
+    syncs: Arc<Syncs>,
     window: Window,
-    /// Since when something written is not yet synced.
-    unsynced: Option<Instant>,
-    /// Engine writes so far: whether there was one during a background sync.
-    writes: u64,
+    /// The thread has to see to it that what was written is synced.
+    wake: bool,
     /// How many were in the last synced group, and how long its sync took.
     last: (usize, Duration),
 }
@@ -77,20 +79,19 @@ struct Committer {
 pub(super) struct Desk {
     committer: Mutex<Committer>,
     queue: Queue,
+    shared: Arc<Shared>,
+    syncs: Arc<Syncs>,
 }
 
 /// The committer, held. Let go, it is offered to the first that waits.
 struct Lead<'a> {
     desk: &'a Desk,
     guard: Option<MutexGuard<'a, Committer>>,
-    /// Whether there was nothing to sync when it was taken.
-    idle: bool,
 }
 
 impl<'a> Lead<'a> {
     fn new(desk: &'a Desk, guard: MutexGuard<'a, Committer>) -> Self {
-        let idle = guard.unsynced.is_none();
-        Self { desk, guard: Some(guard), idle }
+        Self { desk, guard: Some(guard) }
     }
 }
 
@@ -110,7 +111,7 @@ impl DerefMut for Lead<'_> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let wake = self.idle && self.unsynced.is_some();
+        let wake = std::mem::take(&mut self.wake);
         drop(self.guard.take());
         if std::thread::panicking() {
             // The state is not to be trusted: no more writes.
@@ -126,7 +127,9 @@ impl Drop for Lead<'_> {
 
 impl Desk {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { committer: Mutex::new(Committer::new(shared)), queue: Queue::default() }
+        let syncs = Arc::new(Syncs::default());
+        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&syncs));
+        Self { committer: Mutex::new(committer), queue: Queue::default(), shared, syncs }
     }
 
     /// The committer, when it is free.
@@ -157,9 +160,9 @@ impl Desk {
         self.ask(|answer| Work::Apply(plan, durability, answer))
     }
 
-    /// Makes everything durable.
+    /// Makes durable what was committed before; nobody waits for it but the caller.
     pub(super) fn sync(&self) -> Result<(), CommitError> {
-        self.ask(Work::Sync)
+        Ok(self.syncs.sync(&self.shared)?)
     }
 
     /// Runs something while nothing is written.
@@ -195,12 +198,12 @@ impl Desk {
     /// The thread: syncs what was acknowledged lazily when its time has come, until told to stop.
     pub(super) fn run(&self) {
         loop {
-            let Some(since) = self.lead().map(|lead| lead.unsynced) else { return };
-            match self.queue.sleep(since.map(|since| since + SYNC_WITHIN)) {
+            match self.queue.sleep(self.syncs.due(SYNC_WITHIN)) {
                 Woken::Wake => {}
                 Woken::Time => {
-                    if self.sync_behind().is_none() {
-                        return;
+                    let due = self.syncs.due(SYNC_WITHIN).is_some_and(|due| due <= Instant::now());
+                    if due && let Err(error) = self.syncs.sync(&self.shared) {
+                        tracing::error!(%error, "the background sync of the store failed");
                     }
                 }
                 Woken::Stop => {
@@ -217,38 +220,13 @@ impl Desk {
             }
         }
     }
-
-    /// The background sync: it runs without the lock, so that lazy commits go on beside it.
-    /// `None` after a panic under the lock.
-    fn sync_behind(&self) -> Option<()> {
-        let (shared, writes, start) = {
-            let lead = self.lead()?;
-            if lead.unsynced.is_none() || lead.shared.health.writable().is_err() {
-                return Some(());
-            }
-            (Arc::clone(&lead.shared), lead.writes, Instant::now())
-        };
-        // Until it is done nothing counts as synced: who asks meanwhile syncs by himself.
-        let synced = sync_log(&shared);
-        let mut lead = self.lead()?;
-        match synced {
-            Ok(()) if lead.writes == writes => lead.unsynced = None,
-            Ok(()) => lead.unsynced = lead.unsynced.map(|_| start),
-            Err(error) => {
-                lead.unsynced = None;
-                shared.health.sync_failed(&error);
-                tracing::error!(%error, "the background sync of the store failed");
-            }
-        }
-        Some(())
-    }
 }
 
 impl Committer {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, syncs: Arc<Syncs>) -> Self {
         let rev = shared.published.load().rev;
         let last = (1, Duration::ZERO);
-        Self { shared, window: Window::new(rev), unsynced: None, writes: 0, last }
+        Self { shared, syncs, window: Window::new(rev), wake: false, last }
     }
 
     /// Works off what waits, until there is nothing or `done`.
@@ -262,7 +240,6 @@ impl Committer {
                 Work::Apply(plan, durability, answer) => {
                     answer.send(self.apply(plan, durability).map_err(CommitError::from));
                 }
-                Work::Sync(answer) => answer.send(self.sync().map_err(CommitError::from)),
                 Work::Still(run, answer) => {
                     let rev = self.shared.published.load().rev;
                     let done = self.sync().and_then(|()| run());
@@ -372,30 +349,14 @@ impl Committer {
     }
 
     fn wrote(&mut self) {
-        self.writes += 1;
-        self.unsynced.get_or_insert_with(Instant::now);
+        self.wake |= self.syncs.wrote();
     }
 
-    /// Makes everything written durable. After a failure the store takes no more writes: what
-    /// the kernel dropped, a second sync would not bring back.
+    /// Makes everything written durable while nothing is written.
     fn sync(&mut self) -> Result<(), StoreError> {
-        self.shared.health.writable()?;
-        if self.unsynced.is_none() {
-            return Ok(());
-        }
         let start = Instant::now();
-        let synced = sync_log(&self.shared);
-        self.unsynced = None;
+        self.syncs.sync(&self.shared)?;
         self.last.1 = start.elapsed();
-        synced.inspect_err(|error| self.shared.health.sync_failed(error))
+        Ok(())
     }
-}
-
-fn sync_log(shared: &Shared) -> Result<(), StoreError> {
-    shared.syncs.fetch_add(1, Ordering::Relaxed);
-    fail_point_io!("store.commit.before_sync")
-        .map_err(StoreError::from)
-        .and_then(|()| shared.kv.sync())?;
-    fail_point!("store.commit.after_sync");
-    Ok(())
 }

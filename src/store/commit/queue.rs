@@ -24,8 +24,6 @@ pub(super) enum Work {
     Commit(Box<Batch>, Durability, Answer<Rev>),
     /// A change of the store's own rows, decided on the newest state; it makes no revision.
     Apply(Plan, Durability, Answer<()>),
-    /// Make everything durable.
-    Sync(Answer<()>),
     /// Run while nothing is written; the answer is the newest revision.
     Still(Box<dyn FnOnce() -> Result<(), StoreError> + Send>, Answer<Rev>),
 }
@@ -34,7 +32,7 @@ impl Work {
     fn lead(&self) {
         match self {
             Self::Commit(_, _, answer) | Self::Still(_, answer) => answer.lead(),
-            Self::Apply(_, _, answer) | Self::Sync(answer) => answer.lead(),
+            Self::Apply(_, _, answer) => answer.lead(),
         }
     }
 }
@@ -286,6 +284,10 @@ impl Queue {
 mod tests {
     use super::*;
 
+    fn still(answer: Answer<Rev>) -> Work {
+        Work::Still(Box::new(|| Ok(())), answer)
+    }
+
     #[test]
     fn an_answer_that_is_lost_says_closed() {
         let (lost, waiting) = answer::<()>();
@@ -297,23 +299,23 @@ mod tests {
     fn the_first_that_waits_is_told_to_lead_and_then_its_answer() {
         let queue = Queue::default();
         let (first, waiting) = answer();
-        assert!(queue.push(Work::Sync(first)));
+        assert!(queue.push(still(first)));
         queue.pass_on();
         assert!(matches!(waiting.wait(), Told::Lead));
         assert!(!waiting.is_done());
-        let Some(Work::Sync(first)) = queue.pop() else { panic!("a sync waits") };
-        first.send(Ok(()));
-        assert!(matches!(waiting.wait(), Told::Done(Ok(()))));
+        let Some(Work::Still(_, first)) = queue.pop() else { panic!("it waits") };
+        first.send(Ok(Rev(1)));
+        assert!(matches!(waiting.wait(), Told::Done(Ok(Rev(1)))));
     }
 
     #[test]
     fn a_closed_queue_answers_all_and_takes_no_more() {
         let queue = Queue::default();
         let (first, waiting) = answer();
-        assert!(queue.push(Work::Sync(first)));
+        assert!(queue.push(still(first)));
         queue.close();
         assert!(matches!(waiting.wait(), Told::Done(Err(_))));
-        assert!(!queue.push(Work::Sync(answer().0)));
+        assert!(!queue.push(still(answer().0)));
         assert_eq!(queue.sleep(None), Woken::Stop);
     }
 
@@ -324,7 +326,7 @@ mod tests {
         queue.gather(1, start + std::time::Duration::from_millis(5));
         assert!(start.elapsed().as_millis() >= 5);
         std::thread::scope(|scope| {
-            scope.spawn(|| assert!(queue.push(Work::Sync(answer().0))));
+            scope.spawn(|| assert!(queue.push(still(answer().0))));
             queue.gather(1, start + std::time::Duration::from_secs(60));
         });
         assert!(start.elapsed().as_secs() < 30);
