@@ -28,7 +28,7 @@ const RECEIVERS: Duration = Duration::from_millis(20);
 /// A receiver that has not looked by then is passed over. Reason: it may wait for a worker as long
 /// as others keep them all.
 const RECEIVERS_MAX: Duration = Duration::from_secs(5);
-/// Between two tries of a start that the server's state refused.
+/// Between two tries of a start that the server's state refused, and of a look that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A channel that is looked at.
@@ -47,7 +47,8 @@ pub(super) fn run(inner: &Arc<Inner>) {
     inner.actions.missed();
     while !inner.stopping() {
         let now = inner.clock.monotonic();
-        for channel in news(inner) {
+        let (channels, failed) = news(inner);
+        for channel in channels {
             watched.entry(channel).or_insert(Watched { since: now, number: None, next: now });
         }
         watched.retain(|&channel, watched| {
@@ -58,24 +59,27 @@ pub(super) fn run(inner: &Arc<Inner>) {
                     true
                 })
         });
-        let next = watched.values().map(|watched| watched.next).min();
+        let again = failed.then(|| now.saturating_add(RETRY));
+        let next = watched.values().map(|watched| watched.next).chain(again).min();
         inner.clock.wait(&inner.actions.alarm, next);
     }
 }
 
-fn news(inner: &Inner) -> BTreeSet<ObjectId> {
+/// Channels whose queues may have changed, and whether that could not be found out for all.
+fn news(inner: &Inner) -> (BTreeSet<ObjectId>, bool) {
     let mut news = inner.actions.take();
+    let mut failed = false;
     if news.all {
         match inner.tree.view().unsettled_channels() {
             Ok(channels) => news.changed.extend(channels),
             Err(fault) => {
                 tracing::error!(?fault, "channels cannot be read");
-                // Asked for again at the next look.
                 inner.actions.missed_still();
+                failed = true;
             }
         }
     }
-    news.changed
+    (news.changed, failed)
 }
 
 /// Sees to the open messages of a channel; whether it has to be looked at again.

@@ -25,6 +25,9 @@ const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// tells.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// Between two tries of a look that failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Between two tries of a run that could not be written.
 const RETRY: SignedDuration = SignedDuration::from_secs(1);
 
@@ -43,17 +46,18 @@ pub(super) fn run(inner: &Arc<Inner>) {
     let mut agenda = Agenda::default();
     let mut news = News { all: true, ..News::default() };
     while !inner.stopping() {
+        let mut wait = LOOK;
         if let Err(fault) = take(inner, &mut agenda, &mut news) {
             tracing::error!(?fault, "schedules cannot be read");
-            // Asked for again at the next look.
-            inner.schedules.missed();
+            inner.schedules.missed_still();
+            wait = LOOK_AGAIN;
         }
         let now = inner.now();
         let next = agenda.look(now, |id, due| fire::fire(inner, id, due, now));
         #[cfg(test)]
         inner.schedules.looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let left = next.map_or(LOOK, |next| {
-            Duration::try_from(next.duration_since(now)).unwrap_or_default().min(LOOK)
+        let left = next.map_or(wait, |next| {
+            Duration::try_from(next.duration_since(now)).unwrap_or_default().min(wait)
         });
         let until = inner.clock.monotonic().saturating_add(left);
         inner.clock.wait(&inner.schedules.alarm, Some(until));
