@@ -21,69 +21,124 @@ use super::turn::{self, Turn};
 use crate::fail_point;
 use crate::store::{Direction, Durability, Family, KeyRange, Snapshot};
 
+/// Processes whose rows are read at once.
+const CHUNK: usize = 1_000;
+
+/// What the start has to know of those that do more than sleep, besides their rows.
+#[derive(Default)]
+struct Taken {
+    /// Those with a marker, in order.
+    awake: Vec<ProcessId>,
+    /// Those of them that are active no more.
+    gone: HashSet<ProcessId>,
+    /// Children and their parents.
+    born: Vec<(ProcessId, ProcessId)>,
+    /// Sources that somebody is pinned to.
+    used: HashSet<[u8; 32]>,
+}
+
 /// Takes all active processes up again; nothing runs before this returns.
+///
+/// However many they are, few are in memory at once: rows are read in the order of their keys,
+/// some at a time, and a process comes to memory with its turn.
 pub(super) fn recover(inner: &Arc<Inner>) -> Result<(), Fault> {
-    let mut slots = Vec::new();
-    let mut awake = Vec::new();
-    let mut used = HashSet::new();
+    let mut taken = Taken::default();
+    let snapshot = inner.snapshot();
     let mut asleep = 0;
-    row::active(&inner.snapshot(), |id, marker| match marker {
+    row::active(&snapshot, |id, marker| match marker {
         // Who only sleeps needs no more than an entry of the timer.
         Some(sleeper) => {
             inner.timers.set(id, sleeper.until);
             inner.admission.take_back();
-            used.extend(sleeper.programs.into_iter().map(serde_bytes::ByteArray::into_array));
+            let programs = sleeper.programs.into_iter();
+            taken.used.extend(programs.map(serde_bytes::ByteArray::into_array));
             asleep += 1;
         }
-        None => awake.push(id),
+        None => taken.awake.push(id),
     })?;
     inner.slots.begun(asleep);
-    for id in awake {
-        let Some(row) = inner.row(id)? else {
+    let awake = std::mem::take(&mut taken.awake);
+    for ids in awake.chunks(CHUNK) {
+        some(inner, &snapshot, ids, &mut taken)?;
+    }
+    taken.awake = awake;
+    sweep(inner, std::mem::take(&mut taken.used))?;
+    for (child, parent) in &taken.born {
+        let stands = taken.awake.binary_search(parent).is_ok() && !taken.gone.contains(parent);
+        // Who has children is in memory. A child whose parent ended without it: its end was asked
+        // for when the server ended.
+        match inner.slot(if stands { *parent } else { *child }) {
+            Some(slot) if stands => slot.lock().children += 1,
+            Some(slot) => {
+                inner.order(&slot, super::slot::Order::Terminate);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes the next ones up.
+fn some(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
+    ids: &[ProcessId],
+    taken: &mut Taken,
+) -> Result<(), Fault> {
+    let mut listening = Vec::new();
+    for (&id, row) in ids.iter().zip(row::rows(snapshot, ids)?) {
+        let Some(row) = row else {
             drop_marker(inner, id)?;
+            taken.gone.insert(id);
             continue;
         };
+        let stored = row.wait.clone();
         match take_up(inner, id, row)? {
-            Some(row) => slots.push((id, row)),
-            None => tracing::warn!(process = id.0, "interrupted"),
+            Some(row) => {
+                if matches!(row.wait, Some(Wait::Events(_))) {
+                    listening.push(id);
+                }
+                taken.enter(inner, id, row, stored.as_ref())?;
+            }
+            None => {
+                tracing::warn!(process = id.0, "interrupted");
+                taken.gone.insert(id);
+            }
         }
         fail_point!("engine.recover.between");
     }
-    used.extend(slots.iter().flat_map(|(_, row)| row.programs.iter().copied()));
-    sweep(inner, used)?;
-    inner.slots.begun(slots.len());
-    let mut held = Vec::with_capacity(slots.len());
-    for (id, row) in &slots {
+    turn::listen_again(inner, snapshot, &listening)
+}
+
+impl Taken {
+    /// Brings memory in line with an active process that waited for `stored`.
+    fn enter(
+        &mut self,
+        inner: &Inner,
+        id: ProcessId,
+        row: Row,
+        stored: Option<&Wait>,
+    ) -> Result<(), Fault> {
+        inner.slots.begun(1);
+        self.used.extend(&row.programs);
+        self.born.extend(row.parent.map(|parent| (id, parent)));
         for &jobflow in &row.locks {
-            inner.locks.restore(jobflow, *id);
+            inner.locks.restore(jobflow, id);
         }
         if !matches!(row.wait, Some(Wait::Room | Wait::Children { .. })) {
             inner.admission.take_back();
         }
-        held.extend(inner.slots.get(*id, || Ok(Some(row.clone())))?);
-    }
-    for (_, row) in &slots {
-        if let Some(parent) = row.parent.and_then(|parent| inner.slots.held(parent)) {
-            parent.lock().children += 1;
-        }
-    }
-    for (id, row) in &slots {
-        let Some(slot) = inner.slots.held(*id) else { continue };
         if let Some(Wait::Until(at) | Wait::Events(Some(at))) = row.wait {
-            inner.timers.set(*id, at);
+            inner.timers.set(id, at);
         }
-        // A child whose parent ended without it: its end was asked for when the server ended.
-        let orphan = row.parent.is_some_and(|parent| inner.slots.held(parent).is_none());
-        if orphan {
-            inner.order(&slot, super::slot::Order::Terminate);
+        if row.wait.as_ref() != stored {
+            // What it waits for now stands in memory alone.
+            inner.slots.get(id, || Ok(Some(row)))?;
         }
-        // Everyone looks at its wait once; who waits for events enters the list again.
-        if matches!(row.wait, Some(Wait::Events(_))) {
-            turn::listen_again(inner, &slot);
-        }
-        inner.wake(*id);
+        // Everyone looks at its wait once.
+        inner.wake(id);
+        Ok(())
     }
-    Ok(())
 }
 
 /// Decides what becomes of one process; `None`: it has ended as interrupted.

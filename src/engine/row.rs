@@ -312,6 +312,33 @@ pub(super) fn read<T: DeserializeOwned>(
     bytes.map(|bytes| unpack(family, key, &bytes)).transpose().map_err(Fault::from)
 }
 
+/// The values at the keys of `ids`, in their order.
+fn at(
+    family: Family,
+    snapshot: &Snapshot,
+    ids: &[ProcessId],
+) -> Result<impl Iterator<Item = (Vec<u8>, Option<bytes::Bytes>)>, Fault> {
+    let keys: Vec<_> = ids.iter().copied().map(process_key).collect();
+    let found = snapshot.multi_get(family, &keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+    Ok(keys.into_iter().zip(found))
+}
+
+/// The records of several processes, best in the order of their numbers.
+pub(super) fn rows(snapshot: &Snapshot, ids: &[ProcessId]) -> Result<Vec<Option<Row>>, Fault> {
+    at(Family::Process, snapshot, ids)?
+        .map(|(key, bytes)| read(Family::Process, &key, bytes))
+        .collect()
+}
+
+/// The saved machines of several processes, each or what is wrong with it.
+pub(super) fn frames(
+    snapshot: &Snapshot,
+    ids: &[ProcessId],
+) -> Result<Vec<Result<Option<serde_bytes::ByteBuf>, Fault>>, Fault> {
+    let found = at(Family::Frame, snapshot, ids)?;
+    Ok(found.map(|(key, bytes)| read(Family::Frame, &key, bytes)).collect())
+}
+
 /// Packs a row.
 pub(super) fn write<T: Serialize + ?Sized>(
     family: Family,

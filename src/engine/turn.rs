@@ -30,7 +30,7 @@ use super::row::{self, Asleep, Row, Wait};
 use super::slot::{Order, Slot};
 use super::trace;
 use super::vm::Machine;
-use crate::store::{Durability, Family, What};
+use crate::store::{Durability, Family, Snapshot, What};
 use crate::tree::Txn;
 
 /// Most children that one turn makes: their commit stays small.
@@ -392,17 +392,20 @@ fn lost(what: &str) -> Fault {
     Fault::new(Kind::Corrupt, kompira_schema::message!("store.corrupt")).because(what)
 }
 
-/// Enters a process into the lists of what it waits for, after a restart.
-pub(super) fn listen_again(inner: &Arc<Inner>, slot: &Arc<Slot>) {
-    let key = row::process_key(slot.id);
-    let snapshot = inner.snapshot();
-    let frame = snapshot
-        .get(Family::Frame, &key)
-        .and_then(|bytes| row::read::<serde_bytes::ByteBuf>(Family::Frame, &key, bytes));
-    let Ok(Some(frame)) = frame else { return };
-    let Ok(machine) = slice::load(inner, &snapshot, &frame) else { return };
-    if let Some(super::vm::Request::Events(awaited)) = machine.waiting() {
-        let sources = awaited.iter().flat_map(|one| one.sources.iter().copied());
-        inner.mailbox.wait(slot.id, sources);
+/// Enters processes that wait for events into the lists of what they wait for, after a restart.
+pub(super) fn listen_again(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
+    ids: &[ProcessId],
+) -> Result<(), Fault> {
+    for (&id, frame) in ids.iter().zip(row::frames(snapshot, ids)?) {
+        // A state that cannot be used is told at its turn.
+        let Ok(Some(frame)) = frame else { continue };
+        let Ok(machine) = slice::load(inner, snapshot, &frame) else { continue };
+        if let Some(super::vm::Request::Events(awaited)) = machine.waiting() {
+            let sources = awaited.iter().flat_map(|one| one.sources.iter().copied());
+            inner.mailbox.wait(id, sources);
+        }
     }
+    Ok(())
 }

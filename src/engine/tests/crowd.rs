@@ -92,3 +92,55 @@ fn a_thousand_processes_survive_kills_without_repeating_a_step() {
     let active = Filter { active: Some(true), ..Filter::default() };
     assert_eq!(world.engine().list(&root(), &active, None, 10).unwrap(), []);
 }
+
+// rule: operations/recovery
+#[test]
+fn many_in_each_state_go_on_after_a_kill() {
+    const EACH: usize = 150;
+    /// Those that are active beside the ones that are still to begin.
+    const ACTIVE: usize = EACH * 6 + 1;
+    let mut world = World::with(Limits { active: ACTIVE, ..Limits::default() });
+    let channel = world.object("/root", "ch", "Channel", &[]);
+    let single = [("source", "sleep(50)".into()), ("multiplicity", Value::Int(1))];
+    world.object("/root", "one", "Jobflow", &single);
+    let holder = world.start(world.jobflow("holder", "[./one]"));
+    world.waits(holder);
+    let kinds = [
+        ("asleep", "sleep(50)"),
+        ("event", "<./ch>"),
+        ("outside", "[./one]"),
+        ("children", "{ fork | sleep(50)\n sleep(60) }"),
+        ("paused", "suspend()"),
+    ];
+    let mut ids = vec![holder];
+    for (name, source) in kinds {
+        let job = world.jobflow(name, source);
+        ids.extend((0..EACH).map(|_| world.start(job)));
+    }
+    ids.iter().for_each(|&id| world.waits(id));
+    world.until("all children are there", || world.engine().count_active() == ids.len() + 2 * EACH);
+    let job = world.jobflow("late", "return(1)");
+    ids.extend((0..EACH).map(|_| world.start(job)));
+    let all = world.engine().count_active();
+    world.crash();
+    assert_eq!(world.engine().count_active(), all);
+    for &id in &ids[1 + 4 * EACH..1 + 5 * EACH] {
+        world.until("it is paused", || world.info(id).suspended);
+        assert!(world.engine().resume(&root(), id, Modes::default()).unwrap());
+    }
+    for _ in 0..EACH {
+        let push = |txn: &mut crate::tree::Txn| txn.queue_push(channel, &"m".into());
+        world.tree().write(&root(), Durability::Lazy, push).unwrap();
+    }
+    let begun = Instant::now();
+    while world.engine().count_active() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(300), "{}", world.engine().count_active());
+        if world.clock.waiting() > 0 {
+            world.clock.advance(Duration::from_secs(10));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for id in ids {
+        assert_eq!(world.info(id).status, Status::Done, "{id} {}", world.console(id));
+    }
+}
