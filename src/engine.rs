@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
@@ -124,6 +124,7 @@ impl Engine {
             schedules: news::Bell::default(),
             actions: news::Bell::default(),
             stopping: AtomicBool::new(false),
+            landing: RwLock::new(()),
             stopped: Arc::new(Alarm::default()),
             threads: Mutex::new(Vec::new()),
             #[cfg(test)]
@@ -527,6 +528,8 @@ impl Engine {
         if self.inner.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
+        // Turns that began before that, wherever they run, begin what they have to begin.
+        drop(self.inner.landing.write());
         let slots = self.inner.slots.all_held();
         slots.iter().for_each(|slot| slot.tell());
         self.inner.close();

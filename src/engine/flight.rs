@@ -1,5 +1,6 @@
 //! A command in flight: its output goes to the console, its end into the journal.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::row::{self, Journal};
 use super::sessions;
 use super::settings::{Cut, Show};
 use super::slot::{Flight, Slot};
-use super::turn::value;
+use super::turn::{self, value};
 use crate::fail_point;
 use crate::remote::{Outcome, Output, Request, Stream};
 use crate::store::{Durability, Family};
@@ -61,7 +62,7 @@ fn go(
     if let Err(fault) = synced {
         tracing::error!(process = slot.id.0, ?fault, "a command does not begin: not durable");
         let error = "the store takes no writes".into();
-        end(inner, slot, sequence, &Journal::Ended { status: -1, result: "".into(), error });
+        end(inner, slot, sequence, Journal::Ended { status: -1, result: "".into(), error });
         return;
     }
     fail_point!("engine.command.before_start");
@@ -81,7 +82,7 @@ fn job(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: jobs::Work, pl
     let around = jobs::Around { inner: Arc::clone(inner), who, cancelled: Arc::clone(&cancelled) };
     {
         let mut state = slot.lock();
-        if !state.row.status.is_active() || state.row.sequence != sequence {
+        if !state.waits_for(sequence) {
             // Its process was terminated before it began.
             return;
         }
@@ -103,15 +104,19 @@ fn job(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: jobs::Work, pl
                 Journal::Ended { status: -1, result: "".into(), error: "internal error".into() }
             }
         };
-        end(&around.inner, &slot_too, sequence, &line);
+        end(&around.inner, &slot_too, sequence, line);
     });
     if let Err(error) = thread {
         let error = format!("cannot start a thread: {error}").into();
-        end(inner, slot, sequence, &Journal::Ended { status: -1, result: "".into(), error });
+        end(inner, slot, sequence, Journal::Ended { status: -1, result: "".into(), error });
     }
 }
 
 fn command(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request, place: Place) {
+    if !slot.lock().waits_for(sequence) {
+        // Its process was terminated before it began.
+        return;
+    }
     let show = Show::read(&inner.tree.view());
     let output = Shown {
         inner: Arc::clone(inner),
@@ -123,23 +128,23 @@ fn command(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request
     let done = Box::new(move |outcome| {
         // The place is free as soon as nothing runs in it.
         drop(place);
-        land(&inner_too, &slot_too, sequence, outcome);
+        ended(&inner_too, &slot_too, sequence, outcome);
     });
     let running = inner.runner.start(request, Arc::new(output), done);
     let late = {
         let mut state = slot.lock();
-        let wanted = state.row.status.is_active() && state.row.sequence == sequence;
+        let wanted = state.waits_for(sequence);
         let late = (!wanted).then(|| Arc::clone(&running));
         state.flight = wanted.then_some(Flight { sequence, running });
         late
     };
-    // Its process was terminated before it began.
+    // Its process was terminated meanwhile.
     if let Some(running) = late {
         running.cancel();
     }
 }
 
-fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
+fn ended(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
     fail_point!("engine.command.after_end");
     let line = match outcome {
         Outcome::Exited { status, stdout, stderr } => {
@@ -151,14 +156,45 @@ fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) {
         // Its process has ended, or the engine stops and says so at the next start.
         Outcome::Cancelled => return,
     };
-    end(inner, slot, sequence, &line);
+    end(inner, slot, sequence, line);
 }
 
-/// Writes the end of a command and wakes its process.
+/// Writes the end of a command, and gives its process a turn in the same commit if nobody else
+/// works on it.
 ///
-/// It survives a kill at once. What a loss of power may take back with it is all that followed:
-/// the next command begins only when this is durable, too.
-pub(super) fn end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: &Journal) {
+/// It survives a kill when this returns. What a loss of power may take back with it is all that
+/// followed: the next command begins only when this is durable, too.
+fn end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: Journal) {
+    let Some(line) = land(inner, slot, sequence, line) else { return };
+    write_end(inner, slot, sequence, &line);
+}
+
+thread_local! {
+    /// This thread is giving a turn to a process whose command has ended. Reason: a runner may
+    /// answer from within its start, and the next command, and so on.
+    static LANDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gives the process of a command that has ended its turn, unless somebody works on it; then the
+/// line is given back.
+fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: Journal) -> Option<Journal> {
+    if LANDING.replace(true) {
+        return Some(line);
+    }
+    // Who stops the engine waits for this.
+    let landing = inner.landing.read_recursive();
+    let left = if !inner.stopping() && slot.claim_landed(sequence) {
+        turn::turn(inner, slot, Some((sequence, line)))
+    } else {
+        Some(line)
+    };
+    drop(landing);
+    LANDING.set(false);
+    left
+}
+
+/// Writes the end of a command by itself and wakes its process.
+pub(super) fn write_end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: &Journal) {
     let key = row::journal_key(slot.id, sequence);
     for _ in 0..TRIES {
         let written = inner.tree.write(&myself(), Durability::Lazy, |txn| {

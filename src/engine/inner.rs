@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
@@ -52,6 +52,8 @@ pub(super) struct Inner {
     pub(super) schedules: Bell<ScheduleId>,
     pub(super) actions: Bell<ObjectId>,
     pub(super) stopping: AtomicBool,
+    /// Held, shared, while a turn runs in a thread that is not the engine's.
+    pub(super) landing: RwLock<()>,
     /// Rings when the engine stops.
     pub(super) stopped: Arc<Alarm>,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,

@@ -157,7 +157,7 @@ fn fail(start: &Mutex<Option<Start>>, message: String) {
     start.inner.sessions.close(start.queue);
     let line = Journal::Ended { status: -1, result: "".into(), error: message.into() };
     let (inner, slot, sequence) = (start.inner, start.slot, start.sequence);
-    flight::end(&inner, &slot, sequence, &line);
+    flight::write_end(&inner, &slot, sequence, &line);
 }
 
 enum Piece {
@@ -184,7 +184,7 @@ impl Output for Said {
         if let Some(start) = self.start.lock().take() {
             let line = Journal::Opened { queue: start.queue };
             let (inner, slot, sequence) = (start.inner, start.slot, start.sequence);
-            flight::end(&inner, &slot, sequence, &line);
+            flight::write_end(&inner, &slot, sequence, &line);
         }
     }
 }

@@ -49,6 +49,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether it waits for the command of this number.
+    pub(super) fn waits_for(&self, sequence: u64) -> bool {
+        self.row.status.is_active()
+            && self.row.sequence == sequence
+            && matches!(self.row.wait, Some(Wait::Command { begun: true, .. }))
+    }
+
     /// Whether nothing is in it but the row, and its wait is one that others remember: the timer,
     /// the mailbox, the line for a lock or for room.
     pub(super) fn rests(&self) -> bool {
@@ -171,6 +178,22 @@ impl Slot {
             }
             Phase::Idle | Phase::Queued | Phase::Again => false,
         }
+    }
+
+    /// As [`Slot::claim`], for the one who knows how the command of this number ended; `false`
+    /// also when the process cannot go on at once.
+    #[must_use]
+    pub(super) fn claim_landed(&self, sequence: u64) -> bool {
+        let mut state = self.lock();
+        let free = matches!(state.phase, Phase::Idle | Phase::Queued)
+            && state.waits_for(sequence)
+            && !state.row.suspended
+            && state.orders.is_empty();
+        if free {
+            state.phase = Phase::Running;
+            state.flight.take_if(|flight| flight.sequence == sequence);
+        }
+        free
     }
 
     pub(super) fn stopping(&self) -> bool {

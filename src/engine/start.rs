@@ -46,7 +46,7 @@ pub(super) fn execute(
         evaluated = Some(Params::Values(evaluate(inner, who, job, id, expressions)?));
     }
     let params = evaluated.as_ref().unwrap_or(params);
-    inner.tree.write(who, Durability::Synced, |txn| {
+    inner.tree.write(who, Durability::Lazy, |txn| {
         create(inner, txn, who, id, job, params, options)?;
         also(txn)?;
         inner.before_commit()
@@ -55,7 +55,9 @@ pub(super) fn execute(
     if !inner.after_commit() {
         return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
     }
+    // Its first turn need not wait; the first command is begun after a sync of its own.
     inner.enter(id);
+    inner.tree.sync()?;
     Ok(id)
 }
 

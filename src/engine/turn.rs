@@ -26,7 +26,7 @@ use super::console::{self, Tail};
 use super::flight;
 use super::inner::{Inner, caller};
 use super::process::{Modes, Status};
-use super::row::{self, Asleep, Row, Wait};
+use super::row::{self, Asleep, Journal, Row, Wait};
 use super::slot::{Order, Slot};
 use super::trace;
 use super::vm::Machine;
@@ -40,7 +40,9 @@ const CHILDREN_AT_ONCE: usize = 64;
 pub(super) fn work(inner: &Arc<Inner>) {
     while let Some(id) = inner.queue.pop() {
         match inner.slot(id) {
-            Some(slot) if slot.claim() => turn(inner, &slot),
+            Some(slot) if slot.claim() => {
+                turn(inner, &slot, None);
+            }
             // Whoever works on it will look again; one that has ended will not.
             Some(slot) if slot.is_active() => {}
             Some(_) | None => inner.looked(id),
@@ -55,6 +57,8 @@ struct Taken {
     saved: Duration,
     orders: Vec<Order>,
     output: Tail,
+    /// How its command ended, to be journaled with what is made of it.
+    landed: Option<(u64, Journal)>,
     /// Its deadline has come.
     due: bool,
     /// Children that have not ended.
@@ -123,9 +127,13 @@ struct Outgoing {
     closed: Vec<u64>,
 }
 
-/// Gives one process its turn.
-pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
-    let mut taken = take(inner, slot);
+/// Gives one process its turn. The end of its command is given back if it could not be stored.
+pub(super) fn turn(
+    inner: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    landed: Option<(u64, Journal)>,
+) -> Option<Journal> {
+    let mut taken = take(inner, slot, landed);
     let was = taken.row.clone();
     let (orders, places) = (taken.orders.len(), taken.places);
     let mut acquired = Vec::new();
@@ -162,12 +170,17 @@ pub(super) fn turn(inner: &Arc<Inner>, slot: &Arc<Slot>) {
         }
     };
     match result {
-        Ok(stepped) if stepped.writes && !inner.after_commit() => {}
-        Ok(stepped) => effect::settle(inner, slot, &was, stepped, places, orders),
+        Ok(stepped) if stepped.writes && !inner.after_commit() => None,
+        Ok(stepped) => {
+            effect::settle(inner, slot, &was, stepped, places, orders);
+            None
+        }
         Err(fault) => {
             give_back(inner, slot.id, &mut acquired);
             slot.unborn(&mut taken.born);
+            let landed = taken.landed.take();
             effect::put_off(inner, slot, taken, orders, &fault);
+            landed.map(|(_, line)| line)
         }
     }
 }
@@ -179,7 +192,7 @@ fn give_back(inner: &Inner, id: ProcessId, acquired: &mut Vec<ObjectId>) {
 }
 
 /// Takes what the process was told, and places among the active ones if it needs some.
-fn take(inner: &Inner, slot: &Slot) -> Taken {
+fn take(inner: &Inner, slot: &Slot, landed: Option<(u64, Journal)>) -> Taken {
     let mut state = slot.lock();
     let due = inner.timers.is_due(slot.id);
     let mut taken = Taken {
@@ -188,6 +201,7 @@ fn take(inner: &Inner, slot: &Slot) -> Taken {
         saved: state.saved,
         orders: std::mem::take(&mut state.orders),
         output: std::mem::take(&mut state.output),
+        landed,
         due,
         children: state.children,
         places: 0,
@@ -217,6 +231,11 @@ fn step(
     acquired: &mut Vec<ObjectId>,
 ) -> Result<Stepped, Fault> {
     let mut turn = Turn::new(inner, slot, taken.row.clone(), taken.output.clone());
+    if let Some((sequence, line)) = &taken.landed {
+        let key = row::journal_key(slot.id, *sequence);
+        txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, line)?);
+        turn.dirty = true;
+    }
     if turn.obey(&taken.orders) {
         turn.finish(txn, &finish::terminated())?;
         return Ok(turn.stepped(None, true));

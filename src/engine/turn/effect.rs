@@ -80,9 +80,6 @@ pub(super) fn settle(
     for &queue in &stepped.told {
         inner.ask(Source::Queue(queue));
     }
-    if let Some((sequence, work, place)) = stepped.command {
-        flight::begin(inner, slot, sequence, work, place);
-    }
     if ended {
         bury(inner, slot);
     }
@@ -99,6 +96,10 @@ pub(super) fn settle(
     } else {
         inner.slots.rest(slot);
         inner.looked(id);
+    }
+    // It may end at once, and its process go on in another thread.
+    if let Some((sequence, work, place)) = stepped.command {
+        flight::begin(inner, slot, sequence, work, place);
     }
 }
 
