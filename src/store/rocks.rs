@@ -24,6 +24,9 @@ type Db = DBWithThreadMode<SingleThreaded>;
 
 /// Largest log of writes before the oldest family is written out: bounds the time of a reopen.
 const WAL_BYTES_MAX: u64 = 96 << 20;
+/// What the log takes from the disk in advance, about: much saves changes of the file's length, but
+/// a small disk would be full from the start.
+const LOG_AHEAD_BYTES: usize = 8 << 20;
 /// Writing out and merging run on this many threads.
 const BACKGROUND_THREADS: i32 = 2;
 /// Ten bits a key: one needless read in a hundred misses.
@@ -66,8 +69,7 @@ impl Rocks {
         let families = Family::ALL.iter().map(|family| {
             ColumnFamilyDescriptor::new(family.name(), family_options(&cache, options))
         });
-        // RocksDB insists on a family of this name; it stays empty.
-        let default = ColumnFamilyDescriptor::new("default", rocksdb::Options::default());
+        let default = ColumnFamilyDescriptor::new("default", default_family_options());
         let all = std::iter::once(default).chain(families);
         let db = Db::open_cf_descriptors(&database_options(options), dir, all).map_err(failed)?;
         Ok(Self { opened: Arc::new(Opened { db, _lock: lock }), room })
@@ -139,6 +141,14 @@ fn family_options(cache: &Cache, options: &Options) -> rocksdb::Options {
     family.set_block_based_table_factory(&blocks);
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_write_buffer_size(options.write_buffer_bytes / 2);
+    family
+}
+
+/// RocksDB insists on a family of the name `default`; it stays empty. But the size of its buffer
+/// is what the log takes from the disk in advance.
+fn default_family_options() -> rocksdb::Options {
+    let mut family = rocksdb::Options::default();
+    family.set_write_buffer_size(LOG_AHEAD_BYTES);
     family
 }
 

@@ -97,7 +97,9 @@ impl Raw {
             options.set_write_buffer_size(settings.write_buffer_bytes / 2);
             ColumnFamilyDescriptor::new(family.name(), options)
         });
-        let default = ColumnFamilyDescriptor::new("default", rocksdb::Options::default());
+        let mut default = rocksdb::Options::default();
+        default.set_write_buffer_size(8 << 20);
+        let default = ColumnFamilyDescriptor::new("default", default);
         let all = std::iter::once(default).chain(families);
         let db = Db::open_cf_descriptors(&db, dir, all).map_err(|error| error.to_string())?;
         Ok(Self { db, next: AtomicU64::new(1 << 40) })
