@@ -9,6 +9,7 @@ pub mod lex;
 pub mod lower;
 pub mod pattern;
 pub mod program;
+pub mod quick;
 pub mod syntax;
 
 pub use check::check;

@@ -17,6 +17,7 @@ use super::ast;
 use super::program::{
     Alternative, CodeHash, Constant, FIRST_PARAMETER, Op, Parameter, Part, Program, R, Shape,
 };
+use super::quick::quick;
 use super::syntax::Lines;
 
 /// A program needs more registers, constants or names than byte code can number.
@@ -118,6 +119,7 @@ pub fn lower(program: &ast::Program, source: &str, hash: CodeHash) -> Result<Pro
             hash,
             parameters: Vec::new(),
             code: Vec::new(),
+            quick: Vec::new(),
             body: 0,
             registers: 0,
             constants: Vec::new(),
@@ -152,6 +154,8 @@ pub fn lower(program: &ast::Program, source: &str, hash: CodeHash) -> Result<Pro
     }
     lower.emit(Op::End);
     lower.program.variables.sort_by_key(|(register, _)| *register);
+    let Program { code, shapes, constants, .. } = &lower.program;
+    lower.program.quick = quick(code, shapes, constants);
     Ok(lower.program)
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use num_bigint::BigInt;
 
 use super::ast::{Connector, PatternKind};
+use super::quick::Quick;
 
 /// Goes up with every change of the byte code's meaning; part of each [`CodeHash`].
 pub const COMPILER_VERSION: u32 = 1;
@@ -454,6 +455,8 @@ pub struct Program {
     pub parameters: Vec<Parameter>,
     /// Instructions. Execution starts at 0, with the defaults of parameters.
     pub code: Vec<Op>,
+    /// Their short forms, with the same numbers.
+    pub quick: Vec<Quick>,
     /// Where the first job starts: `self()` goes there.
     pub body: u32,
     /// Registers of a frame.

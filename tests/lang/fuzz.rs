@@ -2,8 +2,8 @@
 //! hang, and what each says of a source must hold.
 //!
 //! It starts from the sources of `tests/lang` and from `tests/lang/corpus`, keeps what shows
-//! something new and goes on from there. `KOMPIRA_FUZZ_SECONDS` is the time of each target,
-//! `KOMPIRA_FUZZ_SEED` another start, and `KOMPIRA_FUZZ_KEEP=DIR` writes the sources that were
+//! something new and goes on from there. `KOMPIRA_FUZZ_SECONDS` is the processor time of each target
+//! (so a busy machine does as much), `KOMPIRA_FUZZ_SEED` another start, and `KOMPIRA_FUZZ_KEEP=DIR` writes the sources that were
 //! kept, as the corpus has them. What fails lies below the temporary directory and is named.
 
 mod mutate;
@@ -29,7 +29,7 @@ use mutate::mutated;
 
 /// Each target's time when nothing else is said.
 const SECONDS: u64 = 2;
-/// Longer than that for one source is a hang.
+/// More processor time than that for one source is a hang.
 const HANG: Duration = Duration::from_secs(20);
 /// Sources that are kept in a run.
 const POOL_MAX: usize = 6_000;
@@ -85,7 +85,28 @@ fn seeds(target: &str) -> Vec<String> {
 /// The source that is being tried, so that one that does not end can be told.
 struct Trial {
     source: Arc<str>,
-    since: Instant,
+    since: Duration,
+}
+
+/// How long one thread has had a processor; where the system does not say, how long it has lived.
+struct Clock {
+    file: PathBuf,
+    start: Instant,
+}
+
+impl Clock {
+    fn of_this_thread() -> Self {
+        let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+        Self { file: Path::new("/proc").join(thread).join("schedstat"), start: Instant::now() }
+    }
+
+    fn ran(&self) -> Duration {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        match text.split_whitespace().next().map(str::parse) {
+            Some(Ok(nanos)) if nanos > 0 => Duration::from_nanos(nanos),
+            _ => self.start.elapsed(),
+        }
+    }
 }
 
 fn keep_failure(target: &str, source: &str) -> PathBuf {
@@ -96,7 +117,8 @@ fn keep_failure(target: &str, source: &str) -> PathBuf {
 }
 
 fn fuzz(target: &'static str, mut try_out: impl FnMut(&str) -> Traits) {
-    let end = Instant::now() + Duration::from_secs(number("KOMPIRA_FUZZ_SECONDS", SECONDS));
+    let clock = Arc::new(Clock::of_this_thread());
+    let end = clock.ran() + Duration::from_secs(number("KOMPIRA_FUZZ_SECONDS", SECONDS));
     let mut dice = Dice::new(number("KOMPIRA_FUZZ_SEED", 1) ^ hashed(target));
     let mut pool: Vec<Arc<str>> = seeds(target).into_iter().map(Into::into).collect();
     let committed = pool.len();
@@ -104,12 +126,12 @@ fn fuzz(target: &'static str, mut try_out: impl FnMut(&str) -> Traits) {
     let trial: Arc<Mutex<Option<Trial>>> = Arc::default();
     let (over, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let watch = {
-        let (trial, over) = (Arc::clone(&trial), Arc::clone(&over));
+        let (trial, over, clock) = (Arc::clone(&trial), Arc::clone(&over), Arc::clone(&clock));
         std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(200));
                 if let Some(now) = &*trial.lock()
-                    && now.since.elapsed() > HANG
+                    && clock.ran().saturating_sub(now.since) > HANG
                 {
                     let path = keep_failure(target, &now.source);
                     eprintln!("{target} does not end: {}", path.display());
@@ -119,7 +141,7 @@ fn fuzz(target: &'static str, mut try_out: impl FnMut(&str) -> Traits) {
         })
     };
     let mut run = |source: Arc<str>, pool: &mut Vec<Arc<str>>, fresh: bool| {
-        *trial.lock() = Some(Trial { source: Arc::clone(&source), since: Instant::now() });
+        *trial.lock() = Some(Trial { source: Arc::clone(&source), since: clock.ran() });
         let Ok(traits) = catch_unwind(AssertUnwindSafe(|| try_out(&source))) else {
             panic!("{target} fails: {}", keep_failure(target, &source).display());
         };
@@ -135,7 +157,7 @@ fn fuzz(target: &'static str, mut try_out: impl FnMut(&str) -> Traits) {
     for at in 0..committed {
         run(Arc::clone(&pool[at]), &mut pool, false);
     }
-    while Instant::now() < end {
+    while clock.ran() < end {
         for _ in 0..50 {
             let source = if dice.one_in(20) {
                 program(&mut dice).0
@@ -150,7 +172,13 @@ fn fuzz(target: &'static str, mut try_out: impl FnMut(&str) -> Traits) {
     over.store(true, Ordering::Relaxed);
     watch.join().unwrap();
     let kept = &pool[committed..];
-    println!("{target}: {} sources tried, {} kept", count.load(Ordering::Relaxed), kept.len());
+    println!(
+        "{target}: {} sources tried, {} kept, {} s of the processor in {} s",
+        count.load(Ordering::Relaxed),
+        kept.len(),
+        clock.ran().as_secs(),
+        clock.start.elapsed().as_secs()
+    );
     if let Some(folder) = std::env::var_os("KOMPIRA_FUZZ_KEEP") {
         let text =
             serde_json::to_string_pretty(&kept.iter().map(|it| &**it).collect::<Vec<_>>()).unwrap();

@@ -190,3 +190,47 @@ fn a_full_jobflow_is_waited_for_and_left_on_every_way_out() {
     assert_eq!(world.taken[&sub], 0);
     assert_eq!(world.console, "in\nx\n");
 }
+
+/// What a run comes to after that many steps, given in slices of `slice`.
+fn after(world: &mut Sandbox, steps: u64, slice: u64) -> Option<Vec<u8>> {
+    let mut machine = start(world, &Arguments::default());
+    for _ in 0..steps / slice {
+        if machine.run(slice, world) != Pause::Budget {
+            return None;
+        }
+    }
+    let mut bytes = Vec::new();
+    machine.save(&mut bytes);
+    Some(bytes)
+}
+
+// rule: language/limits
+// rule: language/checkpoints
+#[test]
+fn steps_are_the_same_however_they_are_sliced() {
+    let main = "|n = 11| |way = true| [x = 1.5, s = 0] ->
+        { for i in 6 | { if i % 2 == 0 and i != 4 | then: [s = s + i * 3] elif i >= 5: [x = x / 2] } } ->
+        { while s > -5 | [s = s - 4, held = s <= 0] -> { if held | continue } } ->
+        [./down: n] -> [a = $RESULT] -> [./wide: a, n] -> [t = 'it is $RESULT'] ->
+        { if not way | return(1) } -> [./down: 9223372036854775807 % 4] -> print(t, s, x, a)";
+    let down = "|n| { if n < 2 | return(n) } -> [./down: n - 1] -> [a = $RESULT] ->
+        [./down: n - 2] -> return(a + $RESULT)";
+    let wide = "|a| |b| |c = 7| [d = a * b, e = d - c, f = e + 9223372036854775807] ->
+        { try | [./down] } => return([a, b, c, d, e, f])";
+    let mut world = Sandbox::new();
+    for (name, source) in [("main", main), ("down", down), ("wide", wide)] {
+        world.add(&format!("/t/{name}"), Node::Jobflow(Some(compile(source)), None));
+    }
+    let mut at = 0;
+    while let Some(one) = after(&mut world, at, 1) {
+        for slice in [at, at / 2, 60].into_iter().filter(|slice| *slice > 0 && at % slice == 0) {
+            assert_eq!(after(&mut world, at, slice).as_ref(), Some(&one), "{at} by {slice}");
+        }
+        at += 5;
+    }
+    assert!(at > 500, "{at}");
+    assert_eq!(program(main, PLAIN).1.status, 1, "it needs the others");
+    let mut machine = start(&world, &Arguments::default());
+    assert!(matches!(machine.run(u64::MAX, &mut world), Pause::Ended(end) if end.done));
+    assert!(world.console.starts_with("it is "), "{}", world.console);
+}

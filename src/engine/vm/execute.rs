@@ -19,11 +19,6 @@ use crate::lang::program::{ControlJob, FIRST_PARAMETER, Shape};
 /// Bytes of a command, and of a script's arguments: what one argument of `execve` may be, less some room.
 const COMMAND_BYTES_MAX: usize = 114_688;
 
-/// Registers of a new frame.
-static BLANK: [Value; 32] = [Value::Absent; 32];
-/// Those of most frames.
-const SHORT: [Value; 8] = [Value::Absent; 8];
-
 type Flowed = Result<Flow, Box<Abend>>;
 
 impl Machine {
@@ -360,60 +355,38 @@ impl Machine {
         }
     }
 
-    /// A call whose target was looked up before and whose arguments are just the first parameters,
-    /// the rest having defaults; `false` if it is not that simple.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "called in one place, where every call of a jobflow goes"
-    )]
+    /// A call whose target was looked up before and whose arguments, `count` registers from `at` on,
+    /// are just the first parameters, the rest having defaults; `false` if it is not that simple.
     pub(super) fn enter_known(
         &mut self,
         programs: &[Linked],
         number: u32,
         at: usize,
-        shape: &Shape,
+        count: usize,
     ) -> bool {
         let Some(unit) = programs.get(number as usize) else { return false };
-        let count = shape.positional as usize;
         let base = self.stack.len();
-        let registers = unit.program.registers.max(FIRST_PARAMETER) as usize;
-        if !shape.is_plain()
-            || shape.input
-            || count < unit.required
+        let registers = unit.registers;
+        if count < unit.required
             || count > unit.program.parameters.len()
             || self.frames.len() >= DEPTH_MAX
             || base + registers > STACK_MAX
         {
             return false;
         }
-        // A copy of a run of blanks is several times faster than filling one by one, and of a run
-        // whose length is known to the compiler faster still.
-        if registers <= SHORT.len() {
-            self.stack.extend_from_slice(&SHORT);
-            self.stack.truncate(base + registers);
-        } else if let Some(blank) = BLANK.get(..registers) {
-            self.stack.extend_from_slice(blank);
-        } else {
-            self.stack.resize(base + registers, Value::Absent);
-        }
+        self.stack.resize(base + registers, Value::Absent);
         let (callers, callees) = self.stack.split_at_mut(base);
         callees[0] = Value::Int(0);
         callees[1] = self.empty;
         callees[2] = self.empty;
         let first = FIRST_PARAMETER as usize;
-        for (place, value) in callees[first..first + count].iter_mut().zip(&callers[at..at + count])
-        {
-            *place = *value;
-        }
+        callees[first..first + count].copy_from_slice(&callers[at..at + count]);
         let Ok(base) = u32::try_from(base) else { return false };
         self.frames.push(Frame { program: number, ip: 0, base, locked: false });
         true
     }
 
     /// Returns a value from a frame in which nothing is open; `false` if it is not that simple.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "called in one place, where every return goes")]
     pub(super) fn leave_frame(&mut self, value: Value) -> bool {
         let depth = self.frames.len();
         let (Some(frame), true) = (self.frames.last(), depth > 1) else { return false };

@@ -52,6 +52,10 @@ pub(super) const STACK_MAX: usize = 1 << 16;
 pub(super) struct Linked {
     /// Parameters up to the last without a default.
     pub(super) required: usize,
+    /// How many parameters there are.
+    pub(super) parameters: usize,
+    /// Registers of a frame.
+    pub(super) registers: usize,
     pub(super) program: Arc<Program>,
     pub(super) constants: Vec<Value>,
     pub(super) object: ObjectId,
@@ -235,7 +239,7 @@ impl Machine {
         if self.frames.len() >= DEPTH_MAX {
             return Err(Raise::new("call depth exceeded"));
         }
-        let registers = linked(programs, number).program.registers.max(FIRST_PARAMETER) as usize;
+        let registers = linked(programs, number).registers;
         let base = self.stack.len();
         self.heap.reserve((base + registers) * size_of::<Value>())?;
         self.stack.resize(base + registers, Value::Absent);
@@ -339,6 +343,8 @@ pub(super) fn link(programs: &mut Vec<Linked>, heap: &mut Heap, jobflow: &Jobflo
             parameters.iter().rposition(|held| !held.has_default).map_or(0, |last| last + 1);
         programs.push(Linked {
             required,
+            parameters: program.parameters.len(),
+            registers: program.registers.max(FIRST_PARAMETER) as usize,
             constants,
             object: jobflow.object,
             path: Arc::clone(&jobflow.path),

@@ -1,6 +1,7 @@
 //! The loop over instructions.
 
 mod iterate;
+mod short;
 mod template;
 mod test;
 
@@ -15,6 +16,7 @@ use super::value::Value;
 use crate::lang::ast::ArithmeticOp;
 use crate::lang::pattern::Pattern;
 use crate::lang::program::{Op, R};
+use crate::lang::quick::Quick;
 
 pub(super) use test::truth;
 use test::{compare, floored};
@@ -84,16 +86,17 @@ impl Machine {
         host: &mut dyn Host,
     ) -> Result<Pause, Box<Abend>> {
         'frame: loop {
+            // Only what is asked of the host changes it.
+            let mut epoch = host.epoch();
+            self.hurry(programs, budget, epoch);
             let frame = *self.frames.last().expect("a machine that has not ended has a frame");
             let unit = linked(programs, frame.program);
             let code = &*unit.program.code;
+            let quick = &*unit.program.quick;
             let constants = &*unit.constants;
-            let number = frame.program;
-            let mut base = frame.base as usize;
+            let base = frame.base as usize;
             let mut ip = frame.ip as usize;
             let mut registers = &mut self.stack[base..];
-            // Only what is asked of the host changes it.
-            let mut epoch = host.epoch();
 
             macro_rules! get {
                 ($operand:expr) => {{
@@ -131,19 +134,16 @@ impl Machine {
                     }
                 };
             }
-            // A frame came or went: if the topmost runs the same code, little has to be looked up.
-            macro_rules! changed_frame {
-                ($then:block) => {{
-                    budget.0 -= 1;
-                    let frame = *self.frames.last().expect("a frame came, or one was left");
-                    if frame.program != number {
+            // Another round of a loop: the short loop may take it on from here.
+            macro_rules! go_to {
+                ($to:expr) => {{
+                    let to = $to as usize;
+                    let back = to < ip && !matches!(quick[to], Quick::Leave);
+                    ip = to;
+                    if back {
+                        keep!();
                         continue 'frame;
                     }
-                    base = frame.base as usize;
-                    ip = frame.ip as usize;
-                    registers = &mut self.stack[base..];
-                    $then
-                    continue;
                 }};
             }
             macro_rules! boundary {
@@ -164,7 +164,7 @@ impl Machine {
                         let Op::Jump(to) = code[ip] else {
                             unreachable!("the next word is a jump")
                         };
-                        ip = to as usize;
+                        go_to!(to);
                     } else {
                         ip += 1;
                     }
@@ -225,7 +225,7 @@ impl Machine {
                         set!(0, Value::Int(0));
                         boundary!();
                     }
-                    Op::Jump(to) => ip = to as usize,
+                    Op::Jump(to) => go_to!(to),
                     Op::Again(to) => {
                         ip = to as usize;
                         boundary!();
@@ -364,7 +364,7 @@ impl Machine {
                             _ => attempt!(truth(&mut self.heap, host, value)),
                         };
                         if truth {
-                            ip = to as usize;
+                            go_to!(to);
                         }
                     }
                     Op::JumpUnless { value, to } => {
@@ -374,7 +374,7 @@ impl Machine {
                             _ => attempt!(truth(&mut self.heap, host, value)),
                         };
                         if !truth {
-                            ip = to as usize;
+                            go_to!(to);
                         }
                     }
                     Op::JumpPresent { value, to } => {
@@ -628,12 +628,8 @@ impl Machine {
                     Op::ReturnValue { value } => {
                         let value = get!(value);
                         if budget.0 > 1 && !self.heap.crowded() && self.leave_frame(value) {
-                            changed_frame!({
-                                // The status is 0: nothing to judge.
-                                if let Some(Op::Judge(_)) = code.get(ip) {
-                                    ip += 1;
-                                }
-                            });
+                            budget.0 -= 1;
+                            continue 'frame;
                         }
                         keep!();
                         let (status, error) = (Value::Int(0), self.empty);
@@ -704,8 +700,13 @@ impl Machine {
                         {
                             let at = base + first as usize + 2;
                             let shape = &unit.program.shapes[shape as usize];
-                            if self.enter_known(programs, number, at, shape) {
-                                changed_frame!({});
+                            let count = shape.positional as usize;
+                            if shape.is_plain()
+                                && !shape.input
+                                && self.enter_known(programs, number, at, count)
+                            {
+                                budget.0 -= 1;
+                                continue 'frame;
                             }
                         }
                         leave!(self.perform(programs, host, (first, shape, controls), base, false));

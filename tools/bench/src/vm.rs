@@ -1,4 +1,5 @@
-//! The virtual machine beside `python3`: whole processes, start included, taking turns.
+//! The virtual machine beside `python3` and, where it is installed, `lua5.4`: whole processes, start
+//! included, taking turns.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,9 @@ type Outcome = Result<(), String>;
 /// Programs, each with those it calls.
 const PROGRAMS: [(&str, &[&str]); 5] =
     [("empty", &[]), ("loop", &[]), ("fib", &["fib_of"]), ("str", &[]), ("dict", &[])];
+
+/// Whom it is compared with: the program and how its sources are called.
+const PEERS: [(&str, &str); 2] = [("python3", "py"), ("lua5.4", "lua")];
 
 /// Memory of a program: the dictionary of a million keys needs some hundred megabytes.
 const MEMORY_MAX: usize = 2 << 30;
@@ -82,39 +86,52 @@ fn timed(mut command: Command) -> Result<(Duration, String), String> {
 /// Measures and prints a table.
 pub(crate) fn run(options: &Arguments) -> Outcome {
     let own = std::env::current_exe().map_err(text)?;
-    println!("| program | ours, s | spread | python3, s | spread | python3 / ours |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+    let peers: Vec<(&str, &str)> = PEERS
+        .into_iter()
+        .filter(|(program, _)| {
+            let there = Command::new(program).arg("-h").output().is_ok();
+            if !there {
+                eprintln!("{program} is not on this machine");
+            }
+            there
+        })
+        .collect();
+    print!("| program | ours, s | spread |");
+    for (program, _) in &peers {
+        print!(" {program}, s | spread | {program} / ours |");
+    }
+    println!("\n| --- | --: | --: |{}", " --: | --: | --: |".repeat(peers.len()));
     for (name, _) in PROGRAMS {
         if !options.names.is_empty() && !options.names.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut ours = Vec::new();
+        let mut theirs = vec![Vec::new(); peers.len()];
         for _ in 0..options.rounds {
             let mut command = Command::new(&own);
             command.args(["vm-run", name]);
             let (time, console) = timed(command)?;
             ours.push(time.as_secs_f64());
-            let mut command = Command::new("python3");
-            command.arg(folder().join(format!("{name}.py")));
-            let (time, output) = timed(command)?;
-            theirs.push(time.as_secs_f64());
-            if console != output {
-                return Err(format!("{name}: {console:?} is not {output:?}"));
+            for ((program, suffix), times) in peers.iter().zip(&mut theirs) {
+                let mut command = Command::new(program);
+                command.arg(folder().join(format!("{name}.{suffix}")));
+                let (time, output) = timed(command)?;
+                times.push(time.as_secs_f64());
+                if console != output {
+                    return Err(format!("{name} in {program}: {console:?} is not {output:?}"));
+                }
             }
         }
         let middle = |times: &[f64]| median(times).unwrap_or(f64::NAN);
         let range = |times: &[f64]| spread(times).unwrap_or(f64::NAN);
-        // Within a round both met the same weather.
-        let ratios: Vec<f64> =
-            theirs.iter().zip(&ours).map(|(theirs, ours)| theirs / ours).collect();
-        println!(
-            "| {name} | {:.3} | {:.0} % | {:.3} | {:.0} % | {:.2} |",
-            middle(&ours),
-            range(&ours),
-            middle(&theirs),
-            range(&theirs),
-            middle(&ratios)
-        );
+        print!("| {name} | {:.3} | {:.0} % |", middle(&ours), range(&ours));
+        for times in &theirs {
+            // Within a round all met the same weather.
+            let ratios: Vec<f64> =
+                times.iter().zip(&ours).map(|(theirs, ours)| theirs / ours).collect();
+            print!(" {:.3} | {:.0} % | {:.2} |", middle(times), range(times), middle(&ratios));
+        }
+        println!();
     }
     Ok(())
 }
