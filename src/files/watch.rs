@@ -26,10 +26,6 @@ const WAITING_MAX: usize = 4_096;
 /// How long the feed is waited for before it is looked whether the session is still there.
 const TURN: Duration = Duration::from_secs(1);
 
-/// After a batch of changes the next ones may gather for this long: waking for every commit costs
-/// the writer more than the commit.
-const GATHER: Duration = Duration::from_millis(1);
-
 /// What this session did and its kernel cannot know.
 #[derive(Default)]
 pub(super) struct Told(Mutex<Vec<Sender<Vec<Change>>>>);
@@ -71,15 +67,8 @@ pub(super) fn start(shared: &Arc<Shared>, listener: Listener) {
         }
     };
     let follow = move || {
-        let mut wait = TURN;
         loop {
-            let next = feed.recv_timeout(wait);
-            if wait.is_zero() && matches!(next, Err(crossbeam_channel::RecvTimeoutError::Timeout)) {
-                // All that had gathered is told.
-                thread::sleep(GATHER);
-            }
-            wait = if next.is_ok() { Duration::ZERO } else { TURN };
-            let changes = match next {
+            let changes = match feed.recv_timeout(TURN) {
                 Ok(Fed::Commit(info)) => translate(&weak, &info, origin),
                 Ok(Fed::Missed) => {
                     Some(Changes { rev: Rev(0), origin: None, changes: vec![Change::All] })

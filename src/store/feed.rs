@@ -1,16 +1,24 @@
 //! The change feed: each commit, in order, to whoever subscribed.
+//!
+//! A thread that is woken costs the one that commits more than the commit itself. So a reader that
+//! has read all rests a moment before it lets itself be woken by every commit again; only what
+//! somebody may wait for (a message, a task, a schedule) wakes it from that rest.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::RecvTimeoutError;
 use jiff::Timestamp;
 use kompira_schema::id::{Rev, UserId};
+use kompira_schema::value::Ref;
 
-use super::codec::{ChangeRow, Changed};
+use super::codec::{ChangeRow, Changed, What};
 
 /// Commits that wait for one subscriber; one that is further behind starts anew.
 pub const FEED_WAITING_MAX: usize = 4096;
+/// How long commits gather before a reader that has just read others looks again.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// One commit as the feed tells it. Its state can be read when this arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +40,14 @@ impl CommitInfo {
         let ChangeRow { time, origin, by, changes } = row;
         Self { rev, time, origin, by, changes }
     }
+
+    /// Whether somebody may wait for it: more than an object's own change.
+    fn is_urgent(&self) -> bool {
+        let plain = |changed: &Changed| {
+            matches!(changed.subject, Ref::Object(_)) && changed.what != What::Queue
+        };
+        !self.changes.iter().all(plain)
+    }
 }
 
 /// What a subscriber receives.
@@ -43,51 +59,146 @@ pub enum Fed {
     Missed,
 }
 
+/// What a reader does while it has nothing to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It is at work.
+    None,
+    /// It lets commits gather: it wakes by itself.
+    Nap,
+    /// It waits for the next commit.
+    Sleep,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    commits: VecDeque<Arc<CommitInfo>>,
+    max: usize,
+    /// Commits were left out since the last one in `commits`.
+    missed: bool,
+    rest: Rest,
+    /// Whether it has read something since it last let commits gather.
+    read: bool,
+    /// The store is closed.
+    closed: bool,
+    /// The reader is gone.
+    left: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+impl Line {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a commit; answers whether there is still a reader.
+    fn push(&self, info: &Arc<CommitInfo>, urgent: bool) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.left {
+            return false;
+        }
+        // While a reader owes itself a new start, commits need not reach it: but from the moment
+        // it has seen `Missed`, all do.
+        if waiting.missed {
+            return true;
+        }
+        if waiting.commits.len() >= waiting.max {
+            waiting.missed = true;
+        } else {
+            waiting.commits.push_back(Arc::clone(info));
+        }
+        let hurry = urgent || waiting.commits.len() * 2 > waiting.max;
+        let wakes = match waiting.rest {
+            Rest::None => false,
+            Rest::Nap => hurry,
+            Rest::Sleep => true,
+        };
+        if wakes {
+            waiting.rest = Rest::None;
+            drop(waiting);
+            self.bell.notify_one();
+        }
+        true
+    }
+
+    fn close(&self) {
+        self.waiting().closed = true;
+        self.bell.notify_one();
+    }
+
+    fn next(&self, until: Option<Instant>) -> Result<Fed, RecvTimeoutError> {
+        let mut waiting = self.waiting();
+        loop {
+            if let Some(info) = waiting.commits.pop_front() {
+                waiting.read = true;
+                return Ok(Fed::Commit(info));
+            }
+            // All that was kept is read: now say what could not be kept.
+            if std::mem::take(&mut waiting.missed) {
+                waiting.read = true;
+                return Ok(Fed::Missed);
+            }
+            if waiting.closed {
+                return Err(RecvTimeoutError::Disconnected);
+            }
+            let mut wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if wait.is_some_and(|left| left.is_zero()) {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            waiting.rest = Rest::Sleep;
+            if std::mem::take(&mut waiting.read) {
+                waiting.rest = Rest::Nap;
+                wait = Some(wait.map_or(GATHER, |left| left.min(GATHER)));
+            }
+            waiting = match wait {
+                None => self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = self.bell.wait_timeout(waiting, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            waiting.rest = Rest::None;
+        }
+    }
+}
+
 /// A place in the feed. Dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Subscription {
-    receiver: Receiver<Fed>,
-    missed: Arc<AtomicBool>,
+    line: Arc<Line>,
 }
 
 impl Subscription {
     /// The next item; `None` when the store is closed.
     #[must_use]
     pub fn recv(&self) -> Option<Fed> {
-        match self.receiver.try_recv() {
-            Ok(fed) => Some(fed),
-            // All that was sent is read: now say what could not be sent.
-            Err(_) if self.missed.swap(false, Ordering::AcqRel) => Some(Fed::Missed),
-            Err(_) => self.receiver.recv().ok(),
-        }
+        self.line.next(None).ok()
     }
 
     /// The next item, if there is one within `timeout`.
     ///
     /// # Errors
     /// Whether it was the time or the store that ended.
-    pub fn recv_timeout(
-        &self,
-        timeout: std::time::Duration,
-    ) -> Result<Fed, crossbeam_channel::RecvTimeoutError> {
-        match self.receiver.try_recv() {
-            Ok(fed) => Ok(fed),
-            Err(_) if self.missed.swap(false, Ordering::AcqRel) => Ok(Fed::Missed),
-            Err(_) => self.receiver.recv_timeout(timeout),
-        }
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Fed, RecvTimeoutError> {
+        self.line.next(Some(Instant::now() + timeout))
     }
 }
 
-#[derive(Debug)]
-struct Subscriber {
-    sender: Sender<Fed>,
-    missed: Arc<AtomicBool>,
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.line.waiting().left = true;
+    }
 }
 
 /// The subscribers. The committer never waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    subscribers: Mutex<Vec<Subscriber>>,
+    subscribers: Mutex<Vec<Arc<Line>>>,
 }
 
 impl Feed {
@@ -95,37 +206,36 @@ impl Feed {
         self.subscribe_with(FEED_WAITING_MAX)
     }
 
-    fn subscribe_with(&self, waiting_max: usize) -> Subscription {
-        let (sender, receiver) = bounded(waiting_max);
-        let missed = Arc::new(AtomicBool::new(false));
-        let subscriber = Subscriber { sender, missed: Arc::clone(&missed) };
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(subscriber);
-        Subscription { receiver, missed }
+    fn subscribe_with(&self, max: usize) -> Subscription {
+        let waiting = Mutex::new(Waiting {
+            commits: VecDeque::new(),
+            max,
+            missed: false,
+            rest: Rest::None,
+            read: false,
+            closed: false,
+            left: false,
+        });
+        let line = Arc::new(Line { waiting, bell: Condvar::new() });
+        self.subscribers().push(Arc::clone(&line));
+        Subscription { line }
+    }
+
+    fn subscribers(&self) -> MutexGuard<'_, Vec<Arc<Line>>> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands a commit to every subscriber. Called in the order of revisions.
     pub(super) fn tell(&self, info: &Arc<CommitInfo>) {
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers.retain(|subscriber| {
-            // While a reader owes itself a new start, commits need not reach it: but from the
-            // moment it has seen `Missed`, all do.
-            if subscriber.missed.load(Ordering::Acquire) {
-                return true;
-            }
-            match subscriber.sender.try_send(Fed::Commit(Arc::clone(info))) {
-                Ok(()) => true,
-                Err(TrySendError::Full(_)) => {
-                    subscriber.missed.store(true, Ordering::Release);
-                    true
-                }
-                Err(TrySendError::Disconnected(_)) => false,
-            }
-        });
+        let urgent = info.is_urgent();
+        self.subscribers().retain(|line| line.push(info, urgent));
     }
 
     /// Ends every subscription.
     pub(super) fn close(&self) {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        for line in self.subscribers().drain(..) {
+            line.close();
+        }
     }
 }
 
@@ -156,10 +266,42 @@ mod tests {
     }
 
     #[test]
+    fn who_rests_finds_what_came_and_who_waits_in_vain_is_told_so() {
+        let feed = Feed::default();
+        let reader = feed.subscribe();
+        assert_eq!(reader.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=100).for_each(|rev| feed.tell(&info(rev))));
+            for rev in 1..=100 {
+                assert_eq!(reader.recv(), Some(Fed::Commit(info(rev))));
+            }
+        });
+        let left = reader.recv_timeout(Duration::from_millis(1));
+        assert_eq!(left, Err(RecvTimeoutError::Timeout));
+        feed.close();
+        let left = reader.recv_timeout(Duration::from_secs(60));
+        assert_eq!(left, Err(RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_message_does_not_wait_for_others_to_gather() {
+        let plain = Changed {
+            subject: Ref::Object(kompira_schema::id::ObjectId(7)),
+            what: What::Content,
+            place: None,
+            old: None,
+        };
+        let commit = |changes| CommitInfo { changes, ..CommitInfo::clone(&info(1)) };
+        assert!(!commit(vec![plain.clone()]).is_urgent());
+        let message = Changed { what: What::Queue, ..plain.clone() };
+        assert!(commit(vec![plain, message]).is_urgent());
+    }
+
+    #[test]
     fn a_dropped_reader_is_forgotten() {
         let feed = Feed::default();
         drop(feed.subscribe());
         feed.tell(&info(1));
-        assert!(feed.subscribers.lock().unwrap().is_empty());
+        assert!(feed.subscribers().is_empty());
     }
 }
