@@ -21,6 +21,7 @@ mod memory;
 mod migrate;
 mod options;
 mod purge;
+mod recent;
 mod rocks;
 mod room;
 mod snapshot;

@@ -49,7 +49,7 @@ counters! {
 
 /// Numbers taken from the store at once: one sync for so many new objects. A crash skips at most
 /// as many, a clean stop none.
-pub(super) const BLOCK: u64 = 1024;
+pub(super) const BLOCK: u64 = 8192;
 
 #[derive(Debug, Clone, Copy)]
 struct Block {

@@ -27,6 +27,7 @@ use super::lock::DataLock;
 use super::memory::Memory;
 use super::migrate::{self, FORMAT, STEPS, Step};
 use super::options::Options;
+use super::recent::Recent;
 use super::rocks::Rocks;
 use super::room::Room;
 use super::snapshot::{Published, Snapshot};
@@ -84,7 +85,7 @@ impl Store {
         let kv = Rocks::open(&database, lock, Arc::clone(&room), options)?;
         migrate::run(Some(dir), mark, &kv, steps, target)?;
         let files = BlobFiles::open(dir.join(BLOBS), room)?;
-        Self::start(Arc::new(kv), Some(files))
+        Self::start(Arc::new(Recent::new(kv)), Some(files))
     }
 
     /// A new store in memory.

@@ -7,6 +7,7 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 use kompira_schema::error::Fault;
+use parking_lot::Mutex;
 
 use crate::store::kv::Visit;
 use crate::store::{Direction, Family, KeyRange, Snapshot};
@@ -21,16 +22,25 @@ pub(super) struct Own {
 
 type Rows = BTreeMap<Vec<u8>, Own>;
 
+/// A name that was looked up, and what it was.
+#[derive(Default)]
+struct LastName {
+    key: Vec<u8>,
+    row: Option<Bytes>,
+}
+
 /// Reads at a snapshot, own writes first.
 pub(super) struct Reads {
     snapshot: Snapshot,
     own: Vec<Rows>,
     dirty: bool,
+    /// Whoever resolves a path asks for its last name again with the object.
+    last: Mutex<LastName>,
 }
 
 impl Reads {
     pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, own: Vec::new(), dirty: false }
+        Self { snapshot, own: Vec::new(), dirty: false, last: Mutex::default() }
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
@@ -47,7 +57,17 @@ impl Reads {
         {
             return Ok(own.value.clone());
         }
-        self.snapshot.get(family, key)
+        if family != Family::Dirent {
+            return self.snapshot.get(family, key);
+        }
+        let mut last = self.last.lock();
+        if last.key != key {
+            let row = self.snapshot.get(family, key)?;
+            last.key.clear();
+            last.key.extend_from_slice(key);
+            last.row = row;
+        }
+        Ok(last.row.clone())
     }
 
     pub(super) fn multi_get(

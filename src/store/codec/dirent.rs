@@ -63,6 +63,11 @@ impl Dirent {
         kind.is_some_and(|kind| kind != EntryKind::Scratch)
     }
 
+    /// Whether a row stands for something that may have children.
+    pub(in crate::store) fn is_container_row(bytes: &[u8]) -> bool {
+        bytes.get(2) == Some(&1)
+    }
+
     /// Reads a row.
     ///
     /// # Errors

@@ -89,6 +89,25 @@ impl Head {
         bytes
     }
 
+    /// The container and the name in it, of an encoded header: all that a path needs.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn place(bytes: &[u8]) -> Result<(ObjectId, &str), StoreError> {
+        let read = || {
+            let (fixed, name) = bytes.split_first_chunk::<FIXED>()?;
+            (fixed.first() == Some(&VERSION)).then_some(())?;
+            let parent = u64::from_be_bytes(*fixed.get(16..)?.first_chunk()?);
+            Some((ObjectId(parent), std::str::from_utf8(name).ok()?))
+        };
+        read().ok_or_else(|| StoreError::corrupt(format!("head {}", bytes.escape_ascii())))
+    }
+
+    /// Whether a row is the header of a directory.
+    pub(in crate::store) fn is_dir_row(bytes: &[u8]) -> bool {
+        bytes.get(1) == Some(&node_byte(NodeKind::Dir))
+    }
+
     /// Reads a row.
     ///
     /// # Errors
@@ -177,8 +196,10 @@ mod tests {
     fn a_header_reads_back_and_torn_ones_do_not() {
         let bytes = sample().encode();
         assert_eq!(Head::decode(&bytes), Ok(sample()));
+        assert_eq!(Head::place(&bytes), Ok((sample().parent, sample().name.as_str())));
         for len in 0..FIXED {
             assert!(Head::decode(&bytes[..len]).is_err());
+            assert!(Head::place(&bytes[..len]).is_err());
         }
     }
 

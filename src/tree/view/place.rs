@@ -5,7 +5,7 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::path::{Name, ObjectPath};
 
 use super::View;
-use crate::store::{Dirent, EntryKind, Family, keys};
+use crate::store::{Dirent, EntryKind, Family, codec, keys};
 use crate::tree::fault;
 use crate::tree::model::{Entry, Head};
 
@@ -50,43 +50,41 @@ impl View {
         if !head.is_object() {
             return None;
         }
-        let mut names = Vec::new();
-        let mut at = head.parent;
-        if head.id != ObjectId::ROOT {
-            names.push(head.name.clone());
-        }
-        while at != ObjectId::ROOT && at.0 != 0 {
-            let head = self.head_if(at).ok()??;
-            at = head.parent;
-            names.push(head.name);
-        }
-        let mut path = String::new();
-        for name in names.iter().rev() {
-            path.push('/');
-            path.push_str(name);
-        }
-        if path.is_empty() {
+        if head.id == ObjectId::ROOT {
             return Some(ObjectPath::root());
         }
-        ObjectPath::parse(&path).ok()
+        let (path, whole) = self.path_up(head);
+        if whole { ObjectPath::parse(&path).ok() } else { None }
     }
 
     /// The path of any node as text, scratch included: for messages.
     pub(in crate::tree) fn path_text(&self, head: &Head) -> String {
-        let mut text = String::new();
-        let mut name = head.name.clone();
+        if head.parent.0 == 0 { "/".to_owned() } else { self.path_up(head).0 }
+    }
+
+    /// The path of a node, and whether it leads up to the root: an object whose container is gone
+    /// has none.
+    fn path_up(&self, head: &Head) -> (String, bool) {
+        let mut around = Vec::new();
         let mut parent = head.parent;
-        while parent.0 != 0 {
-            text = format!("/{name}{text}");
-            match self.head_if(parent) {
-                Ok(Some(head)) => {
-                    parent = head.parent;
-                    name = head.name;
-                }
-                _ => break,
+        let whole = loop {
+            if parent == ObjectId::ROOT || parent.0 == 0 {
+                break true;
             }
+            let Ok(Some(row)) = self.reads.get(Family::Head, &keys::object(parent)) else {
+                break false;
+            };
+            let Ok((above, _)) = codec::Head::place(&row) else { break false };
+            parent = above;
+            around.push(row);
+        };
+        let names = around.iter().rev().filter_map(|row| Some(codec::Head::place(row).ok()?.1));
+        let mut path = String::new();
+        for name in names.chain([head.name.as_str()]) {
+            path.push('/');
+            path.push_str(name);
         }
-        if text.is_empty() { "/".to_owned() } else { text }
+        (path, whole)
     }
 
     /// The directory entry of a node; `None` if it is gone. The root's has an empty name.
@@ -156,7 +154,8 @@ impl View {
             if at == top {
                 return Ok(true);
             }
-            at = self.head(at)?.parent;
+            let row = self.reads.get(Family::Head, &keys::object(at))?;
+            at = codec::Head::place(&row.ok_or_else(|| fault::gone(at))?)?.0;
         }
         Ok(false)
     }
