@@ -279,9 +279,12 @@ impl Filesystem for Adaptor {
 
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let who = attempt!(reply, self.who(request));
-        match self.tree.open(&who, ino(node), open_how(flags)) {
+        let how = open_how(flags);
+        match self.tree.open(&who, ino(node), how) {
             Ok(opened) => {
-                let (number, flags) = open_reply(&opened);
+                let (number, mut flags) = open_reply(&opened);
+                // Who cannot have written has nothing to hear at `close`.
+                flags.set(FopenFlags::FOPEN_NOFLUSH, !how.write && !how.truncate);
                 reply.opened(number, flags);
             }
             Err(fault) => reply.error(self.told(&fault)),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -184,7 +184,7 @@ impl Entry {
     pub fn line(&self, zone: &TimeZone) -> String {
         let mut detail: Map<String, Value> =
             self.detail.iter().map(|(key, value)| (key.clone(), masked(key, value))).collect();
-        let line = self.json(zone, &detail).to_string();
+        let line = self.json(zone, &detail);
         if line.len() <= LINE_BYTES_MAX {
             return line;
         }
@@ -196,39 +196,55 @@ impl Entry {
             }
         }
         detail.insert("truncated".into(), true.into());
-        let line = self.json(zone, &detail).to_string();
+        let line = self.json(zone, &detail);
         if line.len() <= LINE_BYTES_MAX {
             return line;
         }
-        self.json(zone, &Map::from_iter([("truncated".to_owned(), Value::from(true))])).to_string()
+        self.json(zone, &Map::from_iter([("truncated".to_owned(), Value::from(true))]))
     }
 
-    fn json(&self, zone: &TimeZone, detail: &Map<String, Value>) -> Value {
+    fn json(&self, zone: &TimeZone, detail: &Map<String, Value>) -> String {
         let time = |at: Timestamp| {
             at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S.%6f%:z").to_string()
         };
-        json!({
-            "level": self.level,
-            "started": time(self.started),
-            "finished": time(self.finished),
-            "exec": {
-                "pid": self.exec.pid,
-                "name": self.exec.name,
-                "user": self.exec.user,
-                "remote": self.exec.remote,
-            },
-            "user": self.user,
-            "interface": self.interface,
-            "class": self.class.word(),
-            "target_path": self.target.path,
-            "target_type": self.target.kind,
-            "type": self.verb.word(),
-            "permit": self.permit.word(),
-            "result": if self.succeeded { "succeeded" } else { "failed" },
-            "reason": self.reason,
-            "detail": detail,
-        })
+        let line = Line {
+            level: self.level,
+            started: time(self.started),
+            finished: time(self.finished),
+            exec: &self.exec,
+            user: &self.user,
+            interface: &self.interface,
+            class: self.class,
+            target_path: self.target.path.as_deref(),
+            target_type: self.target.kind.as_deref(),
+            verb: self.verb,
+            permit: self.permit,
+            result: if self.succeeded { "succeeded" } else { "failed" },
+            reason: self.reason.as_deref(),
+            detail,
+        };
+        serde_json::to_string(&line).expect("texts, numbers and maps with texts as keys")
     }
+}
+
+/// A line as it is written, in the order of its fields.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: i64,
+    started: String,
+    finished: String,
+    exec: &'a Exec,
+    user: &'a str,
+    interface: &'a str,
+    class: Class,
+    target_path: Option<&'a str>,
+    target_type: Option<&'a str>,
+    #[serde(rename = "type")]
+    verb: Verb,
+    permit: Permit,
+    result: &'static str,
+    reason: Option<&'a str>,
+    detail: &'a Map<String, Value>,
 }
 
 /// Values under a key that speaks of secrets never reach the log.
@@ -255,6 +271,8 @@ pub fn hint(secret: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn entry() -> Entry {
