@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use kompira_schema::error::Fault;
 use kompira_schema::id::ProcessId;
 use kompira_schema::limits::CONSOLE_MAX;
@@ -36,10 +38,11 @@ pub enum ConsoleEvent {
 }
 
 /// Text on its way to the console: what is over the limit is dropped from the front at once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     text: String,
     /// Bytes dropped before it.
+    #[serde(default)]
     dropped: u64,
 }
 
@@ -69,6 +72,11 @@ impl Tail {
 
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.dropped == 0
+    }
+
+    /// How much longer it makes all that was ever written.
+    pub(super) fn len(&self) -> u64 {
+        self.dropped + self.text.len() as u64
     }
 }
 
@@ -122,6 +130,30 @@ pub(super) fn append(
         first = first.max(if offsets.is_empty() { end + tail.dropped } else { first });
     }
     Ok(Append { puts, deletes, span: (first, at) })
+}
+
+/// Plans to take back what was written from byte `mark` on.
+pub(super) fn cut(
+    snapshot: &Snapshot,
+    id: ProcessId,
+    span: (u64, u64),
+    mark: u64,
+) -> Result<Append, Fault> {
+    let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+    let prefix = keys::number(id.0);
+    let range = KeyRange::prefix(&prefix);
+    snapshot.scan(Family::Console, &range, Direction::Forward, &mut |key, chunk| {
+        let offset = key.get(8..).and_then(keys::split_u64).map_or(0, |(offset, _)| offset);
+        if offset >= mark {
+            deletes.push(key.to_vec());
+        } else if let Some(kept) = usize::try_from(mark - offset).ok().and_then(|n| chunk.get(..n))
+            && kept.len() < chunk.len()
+        {
+            puts.push((key.to_vec(), kept.to_vec()));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Append { puts, deletes, span: (span.0.min(mark), mark) })
 }
 
 /// Offsets of stored chunks.

@@ -62,7 +62,7 @@ fn go(
     if let Err(fault) = synced {
         tracing::error!(process = slot.id.0, ?fault, "a command does not begin: not durable");
         let error = "the store takes no writes".into();
-        end(inner, slot, sequence, Journal::Ended { status: -1, result: "".into(), error });
+        end(inner, slot, sequence, Journal::ended(-1, "".into(), error));
         return;
     }
     fail_point!("engine.command.before_start");
@@ -96,19 +96,17 @@ fn job(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, work: jobs::Work, pl
             return;
         }
         let line = match outcome {
-            Ok(done) => {
-                Journal::Ended { status: done.status, result: done.result, error: done.error }
-            }
+            Ok(done) => Journal::ended(done.status, done.result, done.error),
             Err(_) => {
                 tracing::error!(process = slot_too.id.0, "a built-in job panicked");
-                Journal::Ended { status: -1, result: "".into(), error: "internal error".into() }
+                Journal::ended(-1, "".into(), "internal error".into())
             }
         };
         end(&around.inner, &slot_too, sequence, line);
     });
     if let Err(error) = thread {
         let error = format!("cannot start a thread: {error}").into();
-        end(inner, slot, sequence, Journal::Ended { status: -1, result: "".into(), error });
+        end(inner, slot, sequence, Journal::ended(-1, "".into(), error));
     }
 }
 
@@ -148,11 +146,9 @@ fn ended(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) 
     fail_point!("engine.command.after_end");
     let line = match outcome {
         Outcome::Exited { status, stdout, stderr } => {
-            Journal::Ended { status, result: value(stdout), error: value(stderr) }
+            Journal::ended(status, value(stdout), value(stderr))
         }
-        Outcome::Lost { message } => {
-            Journal::Ended { status: -1, result: "".into(), error: message.into() }
-        }
+        Outcome::Lost { message } => Journal::ended(-1, "".into(), message.into()),
         // Its process has ended, or the engine stops and says so at the next start.
         Outcome::Cancelled => return,
     };
@@ -166,7 +162,7 @@ fn ended(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, outcome: Outcome) 
 /// followed: the next command begins only when this is durable, too.
 fn end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: Journal) {
     let Some(line) = land(inner, slot, sequence, line) else { return };
-    write_end(inner, slot, sequence, &line);
+    write_end(inner, slot, sequence, line);
 }
 
 thread_local! {
@@ -193,14 +189,18 @@ fn land(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: Journal) -> O
     left
 }
 
-/// Writes the end of a command by itself and wakes its process.
-pub(super) fn write_end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, line: &Journal) {
+/// Writes the end of a command by itself and wakes its process. Output that no turn has written
+/// yet goes with it, so that a process that goes on from here shows it.
+pub(super) fn write_end(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, mut line: Journal) {
+    if let Journal::Ended { output, .. } = &mut line {
+        *output = slot.take_output();
+    }
     let key = row::journal_key(slot.id, sequence);
     for _ in 0..TRIES {
         let written = inner.tree.write(&myself(), Durability::Lazy, |txn| {
             // Its process may have ended meanwhile and taken its journal away.
             if txn.raw_get(Family::Journal, &key)?.is_some() {
-                txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, line)?);
+                txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
             }
             txn.raw_expect(Family::Journal, &key);
             inner.before_commit()

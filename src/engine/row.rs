@@ -18,6 +18,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
 use kompira_schema::value::Value;
 
+use super::console::Tail;
 use super::process::{Monitoring, ProcessInfo, Status};
 use crate::lang::program::CodeHash;
 use crate::store::codec::{pack, unpack};
@@ -71,6 +72,9 @@ pub(super) struct Row {
     /// Steps it took, in whole strides.
     #[serde(default)]
     pub(super) steps: u64,
+    /// Where on the console the output of its command in flight begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<u64>,
 }
 
 /// A script job that was started directly.
@@ -113,10 +117,23 @@ pub(super) enum Wait {
 pub(super) enum Journal {
     /// It may have been started.
     Begun { shown: String },
-    /// It has ended, with what the jobflow gets.
-    Ended { status: i64, result: Value, error: Value },
+    /// It has ended, with what the jobflow gets, and with output that is not on the console yet.
+    Ended {
+        status: i64,
+        result: Value,
+        error: Value,
+        #[serde(default, skip_serializing_if = "Tail::is_empty")]
+        output: Tail,
+    },
     /// It is a session, and open.
     Opened { queue: u64 },
+}
+
+impl Journal {
+    /// A command has ended, and all it said is where it belongs.
+    pub(super) fn ended(status: i64, result: Value, error: Value) -> Self {
+        Self::Ended { status, result, error, output: Tail::default() }
+    }
 }
 
 impl Row {
@@ -151,6 +168,7 @@ impl Row {
             traced: false,
             recorded: 0,
             steps: 0,
+            output: None,
             queues: Vec::new(),
         }
     }

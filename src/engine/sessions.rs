@@ -155,9 +155,8 @@ struct Start {
 fn fail(start: &Mutex<Option<Start>>, message: String) {
     let Some(start) = start.lock().take() else { return };
     start.inner.sessions.close(start.queue);
-    let line = Journal::Ended { status: -1, result: "".into(), error: message.into() };
     let (inner, slot, sequence) = (start.inner, start.slot, start.sequence);
-    flight::write_end(&inner, &slot, sequence, &line);
+    flight::write_end(&inner, &slot, sequence, Journal::ended(-1, "".into(), message.into()));
 }
 
 enum Piece {
@@ -184,7 +183,7 @@ impl Output for Said {
         if let Some(start) = self.start.lock().take() {
             let line = Journal::Opened { queue: start.queue };
             let (inner, slot, sequence) = (start.inner, start.slot, start.sequence);
-            flight::write_end(&inner, &slot, sequence, &line);
+            flight::write_end(&inner, &slot, sequence, line);
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) obeyed: u64,
     /// Output of a command, on its way to the console.
     pub(super) output: Tail,
+    /// A turn has taken output that it has not committed yet.
+    pub(super) moving: bool,
     /// The command in flight.
     pub(super) flight: Option<Flight>,
     /// Children that have not ended.
@@ -116,6 +118,7 @@ impl Slot {
             given: 0,
             obeyed: 0,
             output: Tail::default(),
+            moving: false,
             flight: None,
             children: 0,
             failures: 0,
@@ -220,6 +223,19 @@ impl Slot {
                 None => self.changed.wait(&mut state),
             }
         }
+    }
+
+    /// The output that a turn took is committed, or lost with the server.
+    pub(super) fn settled(&self) {
+        self.lock().moving = false;
+        self.tell();
+    }
+
+    /// Takes the output that is on its way to the console and in nobody's hands.
+    pub(super) fn take_output(&self) -> Tail {
+        let output =
+            self.wait_for(None, |state| (!state.moving).then(|| std::mem::take(&mut state.output)));
+        output.unwrap_or_default()
     }
 
     /// Waits until the console is longer than `from` (`false`) or the process has ended (`true`).

@@ -170,7 +170,11 @@ pub(super) fn turn(
         }
     };
     match result {
-        Ok(stepped) if stepped.writes && !inner.after_commit() => None,
+        Ok(stepped) if stepped.writes && !inner.after_commit() => {
+            // The server has ended: nobody waits for more.
+            slot.settled();
+            None
+        }
         Ok(stepped) => {
             effect::settle(inner, slot, &was, stepped, places, orders);
             None
@@ -195,6 +199,7 @@ fn give_back(inner: &Inner, id: ProcessId, acquired: &mut Vec<ObjectId>) {
 fn take(inner: &Inner, slot: &Slot, landed: Option<(u64, Journal)>) -> Taken {
     let mut state = slot.lock();
     let due = inner.timers.is_due(slot.id);
+    state.moving = !state.output.is_empty();
     let mut taken = Taken {
         row: state.row.clone(),
         machine: state.machine.take(),
@@ -237,6 +242,7 @@ fn step(
         turn.dirty = true;
     }
     if turn.obey(&taken.orders) {
+        turn.hear(txn)?;
         turn.finish(txn, &finish::terminated())?;
         return Ok(turn.stepped(None, true));
     }
@@ -248,6 +254,7 @@ fn step(
             inner.wake(next);
         }
         let machine = taken.machine.take();
+        turn.hear(txn)?;
         turn.keep(txn, None)?;
         return Ok(turn.stepped(machine, false));
     }
@@ -354,6 +361,11 @@ impl<'a> Turn<'a> {
         let tail = std::mem::take(&mut self.console);
         let plan =
             console::append(id, self.row.console, &tail, || console::offsets(txn.snapshot(), id))?;
+        self.put_console(txn, plan);
+        Ok(())
+    }
+
+    fn put_console(&mut self, txn: &mut Txn, plan: console::Append) {
         for (key, value) in plan.puts {
             txn.raw_put(Family::Console, &key, value);
         }
@@ -361,7 +373,6 @@ impl<'a> Turn<'a> {
             txn.raw_delete(Family::Console, &key);
         }
         self.row.console = plan.span;
-        Ok(())
     }
 
     /// Enters a wait.

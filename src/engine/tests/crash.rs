@@ -82,6 +82,51 @@ fn a_sleep_goes_on_with_the_rest_of_its_time() {
 
 // rule: operations/recovery
 #[test]
+fn what_a_broken_attempt_said_is_not_said_twice() {
+    let mut world = World::new();
+    let job = world.jobflow("job", "print('before') -> ['one'] -> print('end')");
+    let options = StartOptions { checkpoint_mode: Some(true), ..StartOptions::default() };
+    let id = world.start_with(job, &[], options);
+    for _ in 0..3 {
+        let flying = world.runner.next();
+        flying.output.text(crate::remote::Stream::Out, "half\n");
+        world.until("it is heard", || world.console(id).contains("half"));
+        world.crash();
+    }
+    let flying = world.runner.next();
+    flying.output.text(crate::remote::Stream::Out, "half\nwhole\n");
+    flying.exit(0, "");
+    assert_eq!(world.ended(id).status, Status::Done);
+    assert_eq!(world.console(id), "before\nhalf\nwhole\nend\n");
+}
+
+// rule: operations/recovery
+#[test]
+fn the_output_of_a_command_that_ends_while_its_process_is_paused_is_shown() {
+    for terminated in [false, true] {
+        let world = World::new();
+        let job = world.jobflow("job", "['one'] -> print('end')");
+        let id = world.start(job);
+        let flying = world.runner.next();
+        assert!(world.engine().suspend(&root(), id).unwrap());
+        world.until("it is paused", || world.info(id).suspended);
+        flying.output.text(crate::remote::Stream::Out, "said\n");
+        flying.exit(0, "");
+        world.until("it is heard", || world.console(id) == "said\n");
+        if terminated {
+            world.engine().terminate(&root(), id).unwrap();
+            world.ended(id);
+            assert_eq!(world.console(id), "said\n");
+        } else {
+            assert!(world.engine().resume(&root(), id, Modes::default()).unwrap());
+            world.ended(id);
+            assert_eq!(world.console(id), "said\nend\n");
+        }
+    }
+}
+
+// rule: operations/recovery
+#[test]
 fn a_deadline_that_passed_while_the_server_was_down_is_over_at_once() {
     let mut world = World::new();
     let job = world.jobflow("job", "sleep(100) -> print('late')");

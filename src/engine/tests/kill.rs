@@ -108,6 +108,7 @@ impl Bench {
         let line = flying.line();
         *self.commands.entry(line.clone()).or_default() += 1;
         let status = i64::from(line == "fail");
+        flying.output.text(crate::remote::Stream::Out, &format!("said by {line}\n"));
         flying.end(exited(status, &format!("<{line}>"), ""));
         if self.world.engine().inner.kill.dead() {
             self.open.push(line);
@@ -280,10 +281,13 @@ fn check(bench: &mut Bench, name: &str, source: &str) -> i64 {
                         }
                         repeats_only_the_open(&calm, &left, &context);
                         if root {
-                            // Taken up again, it comes to the same end.
+                            // Taken up again, it comes to the same end; what the broken attempt
+                            // said stays, before the line that names it.
                             let line = format!("interrupted: {}\n", named[0]);
-                            let console = left.consoles[0].replace(&line, "");
-                            assert_eq!(console, calm.consoles[0], "{context}");
+                            let (said, rest) = left.consoles[0].split_once(&line).unwrap();
+                            let before = calm.consoles[0].strip_suffix(rest);
+                            let broken = before.and_then(|before| said.strip_prefix(before));
+                            assert!(broken.is_some(), "{context}: {left:?}, not {calm:?}");
                             assert_eq!(left.ends[0], calm.ends[0], "{context}");
                         }
                     }

@@ -8,6 +8,7 @@ use kompira_schema::value::Value;
 use super::{Stepped, Taken, Turn, lost};
 use crate::engine::admission::Place;
 use crate::engine::channels::{self, Channelled};
+use crate::engine::console;
 use crate::engine::control;
 use crate::engine::flight;
 use crate::engine::inner::caller;
@@ -95,6 +96,12 @@ impl Turn<'_> {
             txn.raw_delete(Family::Journal, &row::journal_key(self.id(), self.row.sequence));
         }
         self.row.sequence += 1;
+        if let Some(mark) = self.row.output.take() {
+            // What a broken attempt said is said again.
+            let plan = console::cut(txn.snapshot(), self.id(), self.row.console, mark)?;
+            self.put_console(txn, plan);
+        }
+        self.row.output = Some(self.row.console.1 + self.console.len());
         let mut work = ready.work;
         if let flight::Work::Session(_, queue) = &mut work {
             *queue = self.new_queue(txn, Channelled::Session)?;
@@ -117,16 +124,41 @@ impl Turn<'_> {
         Ok(queue)
     }
 
-    /// What the command in flight left, if it has ended.
-    pub(super) fn landed(&self, txn: &Txn) -> Result<Option<Answer>, Fault> {
+    fn journal(&self, txn: &Txn) -> Result<Option<Journal>, Fault> {
         let key = row::journal_key(self.id(), self.row.sequence);
-        let line: Option<Journal> =
-            row::read(Family::Journal, &key, txn.raw_get(Family::Journal, &key)?)?;
-        match line {
-            Some(Journal::Ended { status, result, error }) => {
+        row::read(Family::Journal, &key, txn.raw_get(Family::Journal, &key)?)
+    }
+
+    /// Puts the last output of a command that has ended on the console of a process that makes
+    /// nothing of its end now.
+    pub(super) fn hear(&mut self, txn: &mut Txn) -> Result<(), Fault> {
+        if !matches!(self.row.wait, Some(Wait::Command { begun: true, .. })) {
+            return Ok(());
+        }
+        if let Some(Journal::Ended { status, result, error, output }) = self.journal(txn)?
+            && !output.is_empty()
+        {
+            self.console.append(output);
+            self.dirty = true;
+            let key = row::journal_key(self.id(), self.row.sequence);
+            let line = Journal::ended(status, result, error);
+            txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
+        }
+        Ok(())
+    }
+
+    /// What the command in flight left, if it has ended.
+    pub(super) fn landed(&mut self, txn: &Txn) -> Result<Option<Answer>, Fault> {
+        match self.journal(txn)? {
+            Some(Journal::Ended { status, result, error, output }) => {
+                self.console.append(output);
+                self.row.output = None;
                 Ok(Some(Answer::Job(Outcome { status, result, error })))
             }
-            Some(Journal::Opened { queue }) => Ok(Some(Answer::Session(queue))),
+            Some(Journal::Opened { queue }) => {
+                self.row.output = None;
+                Ok(Some(Answer::Session(queue)))
+            }
             Some(Journal::Begun { .. }) => Ok(None),
             None => Err(lost("a command's journal")),
         }

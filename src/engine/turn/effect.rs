@@ -51,6 +51,7 @@ pub(super) fn settle(
             state.saved = inner.clock.monotonic();
         }
         state.row = stepped.row;
+        state.moving = false;
         state.machine = stepped.machine;
         state.failures = 0;
         state.obeyed += orders as u64;
@@ -187,6 +188,7 @@ pub(super) fn put_off(
     state.orders.extend(later);
     let newer = std::mem::replace(&mut state.output, taken.output);
     state.output.append(newer);
+    state.moving = false;
     // The machine may be ahead of the store: it is loaded anew.
     state.machine = None;
     state.failures += 1;
@@ -194,6 +196,7 @@ pub(super) fn put_off(
     let wait = PUT_OFF.saturating_mul(1 << state.failures.min(10)).min(PUT_OFF_MAX);
     let failures = state.failures;
     drop(state);
+    slot.tell();
     if failures == 1 {
         tracing::warn!(process = id.0, ?fault, "a turn could not be stored; it is tried again");
     }

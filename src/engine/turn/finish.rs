@@ -37,6 +37,7 @@ impl Turn<'_> {
         self.out.released.append(&mut row.locks);
         row.programs.clear();
         row.wait = None;
+        row.output = None;
         let queues = std::mem::take(&mut row.queues);
         self.out.told.extend(&queues);
         channels::forget(txn, &queues)?;
@@ -62,6 +63,7 @@ impl Turn<'_> {
         row.error = "interrupted".into();
         row.finished = Some(self.inner.now());
         row.interrupted = true;
+        row.output = None;
         txn.raw_delete(Family::Process, &row::active_key(self.slot.id));
         self.keep(txn, None)
     }

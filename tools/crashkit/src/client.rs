@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 /// No request of a healthy server takes this long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Talks to one server as root.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Lost, PATIENCE};
-use crate::load::{HTTP_DIR, Load, MOUNT_DIR};
+use crate::load::{FLOW_COMMAND, HTTP_DIR, Load, MOUNT_DIR};
 use crate::model::{Door, Expected, Key, version_of};
 use crate::server::Site;
 
@@ -154,16 +154,8 @@ pub(crate) fn processes(load: &Load, client: &Client, undisturbed: &str) -> Verd
                 }
             };
             let state: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-            let text = |key: &str| {
-                state.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-            };
-            let right = match text("status").as_str() {
-                "DONE" => Some(text("console") == undisturbed),
-                "ABORTED" => Some(state.to_string().contains("echo two")),
-                _ if started.elapsed() > PATIENCE => Some(false),
-                _ => None,
-            };
-            match right {
+            let late = started.elapsed() > PATIENCE;
+            match ended_right(&state, undisturbed).or(late.then_some(false)) {
                 Some(true) => break,
                 Some(false) => {
                     say(&format!("{}: {state}", process.path));
@@ -177,6 +169,48 @@ pub(crate) fn processes(load: &Load, client: &Client, undisturbed: &str) -> Verd
     verdict
 }
 
+/// Whether a process ended as it should; `None`: it has not ended. One that was interrupted says
+/// which command was in flight; nothing else ends it before its time.
+fn ended_right(state: &serde_json::Value, undisturbed: &str) -> Option<bool> {
+    let text = |key| state.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    match text("status") {
+        "DONE" => Some(text("console") == undisturbed),
+        "ABORTED" => {
+            let last = text("console").lines().last();
+            let named = last.and_then(|line| line.strip_prefix("interrupted: "));
+            Some(text("error") == "interrupted" && named == Some(FLOW_COMMAND))
+        }
+        _ => None,
+    }
+}
+
+/// Whether no process is active any more, known to us or not; waits for it.
+pub(crate) fn at_rest(client: &Client, within: Duration) -> bool {
+    let begun = Instant::now();
+    loop {
+        // More than are started between two looks.
+        let busy = match client.get("/process?page_size=200") {
+            Ok(list) => {
+                let list: serde_json::Value =
+                    serde_json::from_slice(&list.body).unwrap_or_default();
+                let rows = list.get("results").and_then(serde_json::Value::as_array);
+                rows.is_none_or(|rows| !rows.iter().all(has_ended))
+            }
+            Err(_) => true,
+        };
+        if !busy || begun.elapsed() > within {
+            return !busy;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process has ended.
+pub(crate) fn has_ended(process: &serde_json::Value) -> bool {
+    let status = process.get("status").and_then(serde_json::Value::as_str);
+    matches!(status, Some("DONE" | "ABORTED"))
+}
+
 /// Runs `kompira fsck`.
 pub(crate) fn fsck(site: &Site) -> Result<Verdict, String> {
     let output = site.command(&["fsck"]).output().map_err(|error| error.to_string())?;
@@ -187,4 +221,26 @@ pub(crate) fn fsck(site: &Site) -> Result<Verdict, String> {
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     say(&format!("fsck: {told}{why}"));
     Ok(Verdict { fsck: 1, ..Verdict::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_otherwise_is_not_right() {
+        let right = |status: &str, console: &str, error: &str| {
+            ended_right(&json!({"status": status, "console": console, "error": error}), "one\n")
+        };
+        let named = format!("one\ninterrupted: {FLOW_COMMAND}\n");
+        assert_eq!(right("DONE", "one\n", ""), Some(true));
+        assert_eq!(right("DONE", "one\none\n", ""), Some(false));
+        assert_eq!(right("ABORTED", &named, "interrupted"), Some(true));
+        assert_eq!(right("ABORTED", &named, "terminated"), Some(false));
+        assert_eq!(right("ABORTED", "one\ninterrupted: \n", "interrupted"), Some(false));
+        assert_eq!(right("WAITING", "", ""), None);
+        assert!(!has_ended(&json!({"status": "READY"})) && !has_ended(&json!({})));
+    }
 }

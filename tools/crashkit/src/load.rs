@@ -20,6 +20,9 @@ pub(crate) const FLOW: &str = "/home/crashflow";
 pub(crate) const FLOW_SOURCE: &str =
     "print('one') -> sleep(0.2) -> ['echo two; sleep 0.1'] -> print('three')\n";
 
+/// The command in it.
+pub(crate) const FLOW_COMMAND: &str = "echo two; sleep 0.1";
+
 const KEYS: u64 = 12;
 const ATTACHMENT_KEYS: u64 = 3;
 
@@ -142,7 +145,13 @@ impl Load {
                 let body = String::from_utf8_lossy(&reply.body).into_owned();
                 Ended::Refused(format!("{} {body}", reply.status))
             }
-            Ok(_) | Err(Lost::Gone) => Ended::Unknown,
+            Ok(reply) => {
+                // A server that lives owes a better answer.
+                let body = String::from_utf8_lossy(&reply.body).into_owned();
+                eprintln!("crashkit: status {} {body}", reply.status);
+                Ended::Unknown
+            }
+            Err(Lost::Gone) => Ended::Unknown,
             Err(Lost::Hang) => {
                 self.hangs.fetch_add(1, Ordering::Relaxed);
                 Ended::Unknown

@@ -13,6 +13,7 @@ mod offline;
 mod random;
 mod run;
 mod server;
+mod statements;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ struct Arguments {
 enum What {
     /// Kill, start again, compare; again and again
     Run(Run),
+    /// Kill at every point of every kind of statement of jobflows, and compare their ends
+    Statements(Statements),
     /// Print the fail points
     Points,
     /// What a cycle does with a store that nobody serves
@@ -71,16 +74,50 @@ pub(crate) struct Run {
     verbose: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Statements {
+    /// Only the program of this name
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Only every so many hits of a point
+    #[arg(long, default_value_t = 1)]
+    every: u64,
+    /// Instead of all hits, so many of each program and mode, chosen at random
+    #[arg(long, default_value_t = 0)]
+    sample: u64,
+    /// Decides which hits are chosen
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Servers at once, each on a directory of its own
+    #[arg(long, default_value_t = 2)]
+    lanes: usize,
+    /// The program; default: beside this one
+    #[arg(long)]
+    kompira: Option<PathBuf>,
+    /// Where the scratch data lie
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Say how each program ends when it is left alone
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// The exit status of a judgement.
+fn ended(judged: Result<bool, String>) -> ExitCode {
+    match judged {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(text) => {
+            eprintln!("crashkit: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().what {
-        What::Run(arguments) => match run::run(&arguments) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(text) => {
-                eprintln!("crashkit: {text}");
-                ExitCode::from(2)
-            }
-        },
+        What::Run(arguments) => ended(run::run(&arguments)),
+        What::Statements(arguments) => ended(statements::run(&arguments)),
         What::Offline { data } => match offline::work(&data) {
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => {

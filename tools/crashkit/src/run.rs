@@ -1,6 +1,5 @@
 //! The cycles: start, load, kill, start again, judge.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,13 +7,13 @@ use kompira::base::failpoint::POINTS;
 use serde_json::json;
 
 use crate::Run;
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 use crate::judge::{self, Verdict};
 use crate::load::{FLOW, FLOW_SOURCE, Load};
 use crate::model::Model;
 use crate::offline;
 use crate::random::Random;
-use crate::server::{Begun, Server, Site, clear_mount};
+use crate::server::{Begun, Server, Site, clear_mount, program};
 
 /// A point that is not passed within this time of load is not on the way of these clients.
 const POINT_WITHIN: Duration = Duration::from_secs(8);
@@ -48,7 +47,7 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, String> {
         std::fs::create_dir(mount).map_err(|error| error.to_string())?;
     }
     let site = Site {
-        program: program(arguments)?,
+        program: program(arguments.kompira.as_deref())?,
         data: root.join("data"),
         mount: mount.clone(),
         log: root.join("server.log"),
@@ -84,16 +83,6 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, String> {
     done.map(|()| clean)
 }
 
-fn program(arguments: &Run) -> Result<PathBuf, String> {
-    let program = match &arguments.kompira {
-        Some(program) => program.clone(),
-        None => {
-            std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("kompira")
-        }
-    };
-    program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))
-}
-
 impl Cycles<'_> {
     fn all(&mut self) -> Result<(), String> {
         self.prepare()?;
@@ -110,10 +99,8 @@ impl Cycles<'_> {
 
     /// The first start: a token, the containers, and how the jobflow ends when left alone.
     fn prepare(&mut self) -> Result<(), String> {
-        let mut server = self.serve()?;
-        let made = self.site.command(&["token", "create", "root"]).output();
-        let made = made.map_err(|error| error.to_string())?;
-        self.token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        let mut server = self.site.serve()?;
+        self.token = self.site.token()?;
         let client = self.client(&server);
         let create = |name: &str, kind: &str, fields: serde_json::Value| {
             let kind = format!("/system/types/{kind}");
@@ -130,7 +117,7 @@ impl Cycles<'_> {
         let started = started.map_err(|lost| format!("{lost:?}"))?;
         let path: String =
             serde_json::from_slice(&started.body).map_err(|error| error.to_string())?;
-        let ended = client.json("POST", &format!("{path}.wait"), &json!({"timeout": 20}));
+        let ended = client.json("POST", &format!("{path}.wait"), &json!({"timeout": 50}));
         let ended = ended.map_err(|lost| format!("{lost:?}"))?;
         let ended: serde_json::Value =
             serde_json::from_slice(&ended.body).map_err(|error| error.to_string())?;
@@ -222,7 +209,7 @@ impl Cycles<'_> {
     /// again; whether that one was killed.
     fn recovery(&mut self, armed: &str) -> Result<bool, String> {
         self.cycle += 1;
-        let mut server = self.serve()?;
+        let mut server = self.site.serve()?;
         self.under_load(&mut server, "", Duration::from_millis(LIFE_MAX_MS));
         self.one(armed, POINT_WITHIN)
     }
@@ -243,11 +230,16 @@ impl Cycles<'_> {
         self.load.model.sync()?;
         let lived = begun.elapsed();
         let start = Instant::now();
-        let mut server = self.serve()?;
+        let mut server = self.site.serve()?;
         let restart = start.elapsed();
         let client = self.client(&server);
         let mut verdict = judge::keys(&self.load, &client);
         verdict.add(judge::processes(&self.load, &client, &self.undisturbed));
+        // Starts that were not answered belong to nobody; they end all the same.
+        if !judge::at_rest(&client, PATIENCE) {
+            eprintln!("crashkit: a process is active that nobody knows");
+            verdict.process += 1;
+        }
         verdict.add(judge::fsck(&self.site)?);
         if !server.stop() {
             verdict.hang += 1;
@@ -312,18 +304,6 @@ impl Cycles<'_> {
         let mut command = self.site.command(&["backup"]);
         command.arg(to).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         command.spawn().ok()
-    }
-
-    fn serve(&self) -> Result<Server, String> {
-        match self.site.start("")? {
-            Begun::Serving(server) => Ok(server),
-            Begun::Ended(status) => {
-                let log = std::fs::read_to_string(&self.site.log).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(12).collect();
-                Err(format!("the server does not start ({status}):\n{}", tail.join("\n")))
-            }
-            Begun::Hung => Err("the server does not start within its time".into()),
-        }
     }
 
     fn client(&self, server: &Server) -> Client {

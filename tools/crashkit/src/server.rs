@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::client::PATIENCE;
 
 /// A killed process is gone within this time.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where and what is served.
 #[derive(Debug, Clone)]
@@ -37,6 +37,17 @@ pub(crate) enum Begun {
     Hung,
 }
 
+/// The program that is killed; by default the one beside this.
+pub(crate) fn program(given: Option<&Path>) -> Result<PathBuf, String> {
+    let program = match given {
+        Some(program) => program.to_owned(),
+        None => {
+            std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("kompira")
+        }
+    };
+    program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))
+}
+
 impl Site {
     /// The program with the data directory, free of what our own environment says.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
@@ -46,6 +57,27 @@ impl Site {
         }
         command.args(words).env("KOMPIRA_DATA", &self.data).stdin(Stdio::null());
         command
+    }
+
+    /// A server with nothing armed; it has to start.
+    pub(crate) fn serve(&self) -> Result<Server, String> {
+        match self.start("")? {
+            Begun::Serving(server) => Ok(server),
+            Begun::Ended(status) => {
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(12).collect();
+                Err(format!("the server does not start ({status}):\n{}", tail.join("\n")))
+            }
+            Begun::Hung => Err("the server does not start within its time".into()),
+        }
+    }
+
+    /// A token of root, from the server that runs.
+    pub(crate) fn token(&self) -> Result<String, String> {
+        let made = self.command(&["token", "create", "root"]).output();
+        let made = made.map_err(|error| error.to_string())?;
+        let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+        if token.is_empty() { Err("no token is made".into()) } else { Ok(token) }
     }
 
     /// Starts a server with this armed (`""`: nothing).
@@ -99,6 +131,10 @@ impl Site {
 }
 
 impl Server {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
