@@ -2,6 +2,7 @@
 //! console it must leave and how it must end.
 
 mod drive;
+mod frames;
 mod limits;
 
 use std::collections::BTreeMap;

@@ -53,6 +53,28 @@ pub(super) fn run(world: &mut Sandbox, mut machine: Machine, style: Style) -> En
     panic!("no end");
 }
 
+/// Runs a machine that was loaded on to its end.
+pub(super) fn go_on(world: &mut Sandbox, mut machine: Machine) -> End {
+    answered(world, &mut machine);
+    run(world, machine, PLAIN)
+}
+
+/// Runs a machine a few steps; its end, if it came to it.
+pub(super) fn some(world: &mut Sandbox, machine: &mut Machine) -> Option<End> {
+    match machine.run(10, world) {
+        Pause::Ended(end) => Some(end),
+        Pause::Budget | Pause::Blocked(_) => None,
+    }
+}
+
+/// Gives a machine what it waits for, if it does.
+pub(super) fn answered(world: &mut Sandbox, machine: &mut Machine) {
+    if let Some(request) = machine.waiting().cloned() {
+        let answer = answer(world, machine, &request, PLAIN);
+        machine.resume(answer);
+    }
+}
+
 fn answer(world: &mut Sandbox, machine: &Machine, request: &Request, style: Style) -> Answer {
     match request {
         Request::Command { command, input, control } => {
