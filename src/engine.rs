@@ -119,6 +119,7 @@ impl Engine {
             codes: code::Codes::new(),
             mailbox: events::Mailbox::default(),
             sessions: sessions::Sessions::default(),
+            shows: settings::Shows::default(),
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
             schedules: news::Bell::default(),

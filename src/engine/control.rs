@@ -11,7 +11,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Ref, Value};
 
 use super::inner::myself;
-use super::settings::{Show, command_line};
+use super::settings::{Shows, command_line};
 use super::vm::request::{Control, Request};
 use crate::remote::{self, Data, Limits, Target, Work};
 use crate::tree::{Object, View};
@@ -43,7 +43,12 @@ pub(super) fn multiplicity(view: &View, job: ObjectId) -> Result<Option<u32>, Fa
 ///
 /// # Errors
 /// Why it cannot be carried out: the text of `$ERROR`.
-pub(super) fn prepare(view: &View, who: &Caller, request: &Request) -> Result<Prepared, String> {
+pub(super) fn prepare(
+    view: &View,
+    who: &Caller,
+    request: &Request,
+    shows: &Shows,
+) -> Result<Prepared, String> {
     let (work, input, control, shown, kind) = match request {
         Request::Command { command, input, control } => {
             let work = Work::Command { line: command.clone() };
@@ -72,7 +77,7 @@ pub(super) fn prepare(view: &View, who: &Caller, request: &Request) -> Result<Pr
         Some(Value::Str(text)) => Some(Data::Text(text.clone())),
         Some(other) => return Err(format!("{} cannot be standard input", other.type_name())),
     };
-    let echo = Show::read(view).command.map(|format| {
+    let echo = shows.read(view).command.map(|format| {
         let target = &request.target;
         let local = target.connection() == "local";
         let port = target.port.map(|port| port.to_string()).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::inner::{Inner, caller, myself};
 use super::jobs;
 use super::row::{self, Journal};
 use super::sessions;
-use super::settings::{Cut, Show};
+use super::settings::Cut;
 use super::slot::{Flight, Slot};
 use super::turn::{self, value};
 use crate::fail_point;
@@ -115,7 +115,7 @@ fn command(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request
         // Its process was terminated before it began.
         return;
     }
-    let show = Show::read(&inner.tree.view());
+    let show = inner.shows.read(&inner.tree.view());
     let output = Shown {
         inner: Arc::clone(inner),
         slot: Arc::clone(slot),

@@ -22,6 +22,7 @@ use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
 use super::sessions::Sessions;
+use super::settings::Shows;
 use super::slot::{Order, Slot};
 use super::slots::Slots;
 use super::timer::Timers;
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     pub(super) codes: Codes,
     pub(super) mailbox: Mailbox,
     pub(super) sessions: Sessions,
+    pub(super) shows: Shows,
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
     pub(super) schedules: Bell<ScheduleId>,

@@ -17,7 +17,7 @@ use super::channels::{self, Channelled};
 use super::flight;
 use super::inner::{Inner, myself};
 use super::row::Journal;
-use super::settings::{Cut, Show};
+use super::settings::Cut;
 use super::slot::{Flight, Slot};
 use super::vm::request::Source;
 use crate::remote::{Outcome, Output, Request, Running, Stream};
@@ -87,7 +87,7 @@ pub(super) fn open(
     let session = Arc::new(Session { running: Mutex::new(None), closed: AtomicBool::new(false) });
     inner.sessions.0.lock().insert(queue, Arc::clone(&session));
     let (pieces, said) = sync_channel(PIECES);
-    let cut = Show::read(&inner.tree.view()).session;
+    let cut = inner.shows.read(&inner.tree.view()).session;
     let reader = Reader {
         inner: Arc::clone(inner),
         slot: Arc::clone(slot),

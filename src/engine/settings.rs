@@ -1,5 +1,9 @@
 //! What of a command is shown on the console (rule: `operations/console-settings`).
 
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::value::{Dict, Value};
 
 use super::inner::myself;
@@ -18,12 +22,31 @@ pub(super) struct Show {
 /// The form of a command line that is shown.
 const FORMAT: &str = "[{username}@{hostname}]{sudomark} {command}";
 
-impl Show {
-    /// Reads the settings; what is not set or does not fit is as documented.
-    pub(super) fn read(view: &View) -> Self {
-        Self::of(&data(view).unwrap_or_default())
-    }
+/// The settings as they were last read, and of which state of the object.
+#[derive(Default)]
+pub(super) struct Shows(Mutex<Option<(State, Show)>>);
 
+/// Object, revision and time of the last change: a commit in the making has no revision yet.
+type State = (ObjectId, Rev, Timestamp);
+
+impl Shows {
+    /// The settings; what is not set or does not fit is as documented. They are asked for with
+    /// each command and hardly ever change.
+    pub(super) fn read(&self, view: &View) -> Show {
+        let Some(head) = config(view).and_then(|id| view.head(id).ok()) else {
+            return Show::of(&Dict::default());
+        };
+        let state = (head.id, head.rev, head.ctime);
+        if let Some((_, show)) = self.0.lock().as_ref().filter(|(held, _)| *held == state) {
+            return show.clone();
+        }
+        let show = Show::of(&data(view).unwrap_or_default());
+        *self.0.lock() = Some((state, show.clone()));
+        show
+    }
+}
+
+impl Show {
     fn of(data: &Dict) -> Self {
         let on = |key: &str, default: bool| match data.get(key) {
             Some(Value::Bool(on)) => *on,
@@ -49,10 +72,13 @@ pub(super) fn value(view: &View, key: &str) -> Option<Value> {
     data(view)?.shift_remove(key)
 }
 
-fn data(view: &View) -> Option<Dict> {
+fn config(view: &View) -> Option<ObjectId> {
     let path = kompira_schema::path::ObjectPath::parse("/system/config").ok()?;
-    let id = view.find_path(&path).ok()??;
-    let stub = view.stub(&myself(), id).ok()?;
+    view.find_path(&path).ok()?
+}
+
+fn data(view: &View) -> Option<Dict> {
+    let stub = view.stub(&myself(), config(view)?).ok()?;
     match view.extra(&stub).ok()?.shift_remove("data")? {
         Value::Dict(data) => Some(data),
         _ => None,

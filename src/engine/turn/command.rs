@@ -68,7 +68,7 @@ impl Turn<'_> {
                 }
             };
         }
-        let prepared = control::prepare(txn, &who, request).map_err(lost_job)?;
+        let prepared = control::prepare(txn, &who, request, &self.inner.shows).map_err(lost_job)?;
         let request = Box::new(prepared.request);
         let work = match request.session {
             true => flight::Work::Session(request, 0),
