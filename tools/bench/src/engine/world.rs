@@ -11,7 +11,7 @@ use kompira::remote::{Data, Done, Outcome, Output, Request, Runner, Running};
 use kompira::secrets::Keys;
 use kompira::store::{Durability, Store};
 use kompira::tree::{self, Draft, Tree};
-use kompira_schema::error::Fault;
+use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, UserId};
 use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::tree::{Caller, Interface};
@@ -63,11 +63,27 @@ impl Runner for Answering {
     }
 }
 
+/// Opens the store, as soon as the last one to hold it has let it go; since then.
+fn open(dir: &Path) -> Result<(Store, Instant), String> {
+    /// The engine's thread of the feed may hold it a moment longer.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let begin = Instant::now();
+        match Store::open(dir, &kompira::store::Options::default()) {
+            Ok(store) => return Ok((store, begin)),
+            Err(fault) if fault.kind() == Kind::Locked && begin < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(fault) => return Err(told(fault)),
+        }
+    }
+}
+
 impl World {
     /// Opens or makes the world in `dir`.
     pub(super) fn open(dir: &Path, processes: usize) -> Result<Self, String> {
-        let begin = Instant::now();
-        let store = Store::open(dir, &kompira::store::Options::default()).map_err(told)?;
+        let (store, begin) = open(dir)?;
         let store_opened = begin.elapsed();
         let key: PathBuf = dir.join("key");
         let keys = if key.exists() { Keys::load(&key) } else { Keys::create(&key, None) };
