@@ -43,6 +43,21 @@ impl Locks {
         self.0.lock().entry(jobflow).or_default().inside.push(id);
     }
 
+    /// Leaves the line; answers who may try now.
+    pub(super) fn leave(&self, jobflow: ObjectId, id: ProcessId) -> Vec<ProcessId> {
+        let mut locks = self.0.lock();
+        let Some(lock) = locks.get_mut(&jobflow) else { return Vec::new() };
+        if !lock.waiting.contains(&id) {
+            return Vec::new();
+        }
+        lock.waiting.retain(|&other| other != id);
+        let next = lock.waiting.iter().copied().collect();
+        if lock.inside.is_empty() && lock.waiting.is_empty() {
+            locks.remove(&jobflow);
+        }
+        next
+    }
+
     /// Gives a place back, or leaves the line; answers who may try now.
     pub(super) fn release(&self, jobflow: ObjectId, id: ProcessId) -> Vec<ProcessId> {
         let mut locks = self.0.lock();

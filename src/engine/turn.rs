@@ -248,6 +248,11 @@ fn step(
     }
     if turn.row.suspended {
         // Who is paused holds nobody up.
+        if let Some(Wait::Lock(jobflow)) = turn.row.wait {
+            for next in inner.locks.leave(jobflow, slot.id) {
+                inner.wake(next);
+            }
+        }
         if matches!(turn.row.wait, Some(Wait::Command { begun: false, .. }))
             && let Some(next) = inner.commands.leave(slot.id)
         {
@@ -306,7 +311,15 @@ impl<'a> Turn<'a> {
             return Ok(());
         }
         if let Some(machine) = machine {
-            self.save(txn, machine)?;
+            if !self.save(txn, machine)? {
+                let most = self.inner.limits.frame;
+                let why = format!("its state is too large to be kept: at most {most} bytes");
+                self.console.push(&format!("{why}\n"));
+                self.out.command = None;
+                self.out.again = false;
+                self.row.locks.extend(machine.locks());
+                return self.finish(txn, &finish::abend(&why));
+            }
             self.out.saved = true;
         }
         self.write_console(txn)?;
@@ -322,7 +335,13 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn save(&mut self, txn: &mut Txn, machine: &Machine) -> Result<(), Fault> {
+    /// Puts the state of a process, unless it is too large.
+    fn save(&mut self, txn: &mut Txn, machine: &Machine) -> Result<bool, Fault> {
+        let mut bytes = Vec::new();
+        machine.save(&mut bytes);
+        if bytes.len() > self.inner.limits.frame {
+            return Ok(false);
+        }
         let programs = machine.programs();
         for hash in &programs {
             let key = row::pinned_key(*hash);
@@ -337,8 +356,6 @@ impl<'a> Turn<'a> {
         self.row.current_job = Some(position.jobflow);
         self.row.line = position.line;
         self.row.locks = machine.locks();
-        let mut bytes = Vec::new();
-        machine.save(&mut bytes);
         if self.row.traced && matches!(self.row.wait, Some(Wait::Command { begun: true, .. })) {
             let state = trace::State {
                 shown: self.row.shown().to_owned(),
@@ -350,7 +367,8 @@ impl<'a> Turn<'a> {
             };
             trace::put_state(txn, self.id(), self.row.sequence, &state)?;
         }
-        put_frame(txn, self.id(), &bytes)
+        put_frame(txn, self.id(), &bytes)?;
+        Ok(true)
     }
 
     fn write_console(&mut self, txn: &mut Txn) -> Result<(), Fault> {

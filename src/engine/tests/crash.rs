@@ -246,3 +246,22 @@ fn a_server_that_ends_often_and_anywhere_repeats_no_write_and_no_line() {
     let object = world.tree().view().get(&root(), world.resolve("/root/text")).unwrap();
     assert_eq!(object.fields.get("text"), Some(&"x".repeat(40).into()));
 }
+
+// rule: operations/recovery
+#[test]
+fn a_process_whose_code_was_compiled_by_another_version_says_so_and_ends() {
+    let mut world = World::new();
+    let id = world.start(world.jobflow("job", "sleep(10) -> print('on')"));
+    world.waits(id);
+    let programs = world.engine().inner.row(id).unwrap().unwrap().programs;
+    let key = row::pinned_key(crate::lang::program::CodeHash(programs[0]));
+    let write = world.tree().write(&root(), Durability::Lazy, |txn| {
+        txn.raw_put(Family::Frame, &key, b"print('other')".to_vec());
+        Ok(())
+    });
+    write.unwrap();
+    world.crash();
+    world.advance(10);
+    assert_eq!(world.ended(id).status, Status::Aborted);
+    assert!(world.console(id).contains("compiled by another version"), "{}", world.console(id));
+}

@@ -234,6 +234,30 @@ fn a_jobflow_of_multiplicity_one_has_one_process_inside() {
     assert!(ids.iter().all(|&id| world.ended(id).status == Status::Done));
 }
 
+// rule: operations/multiplicity
+#[test]
+fn who_is_ended_or_paused_in_the_line_holds_nobody_up() {
+    let world = World::new();
+    let single = [("source", "['inside']".into()), ("multiplicity", Value::Int(1))];
+    world.object("/root", "one", "Jobflow", &single);
+    let caller = world.jobflow("caller", "[./one]");
+    let start = || {
+        let id = world.start(caller);
+        world.waits(id);
+        id
+    };
+    let [_, ended, paused, last] = [start(), start(), start(), start()];
+    let first = world.runner.next();
+    assert!(world.engine().terminate(&root(), ended).unwrap());
+    assert!(world.engine().suspend(&root(), paused).unwrap());
+    first.exit(0, "");
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(last).status, Status::Done);
+    assert!(world.engine().resume(&root(), paused, Modes::default()).unwrap());
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(paused).status, Status::Done);
+}
+
 // rule: operations/pinned-sources
 #[test]
 fn a_running_process_keeps_the_source_it_started_with() {

@@ -89,6 +89,30 @@ fn memory_and_depth_end_only_the_process_that_wants_too_much() {
 
 // rule: operations/process-limits
 #[test]
+fn a_process_of_too_many_steps_says_so_and_ends() {
+    let world = World::with(Limits { steps: 5_000, ..Limits::default() });
+    let (info, console) = world.run("{ while true | [] }");
+    assert_eq!(info.error, "too many steps: at most 5000".into());
+    assert_eq!(console, "too many steps: at most 5000\n");
+    assert_eq!(world.run("{ for i in 10 | [] }").0.status, Status::Done);
+}
+
+// rule: operations/process-limits
+#[test]
+fn a_process_whose_state_is_too_large_to_be_kept_ends_and_begins_no_command() {
+    let world = World::with(Limits { frame: 10_000, ..Limits::default() });
+    for wait in ["sleep(1)", "['never']"] {
+        let source = format!("[s = 'x'] -> {{ for i in 15 | [s = s + s] }} -> {wait}");
+        let (info, console) = world.run(&source);
+        assert_eq!(info.status, Status::Aborted);
+        assert_eq!(console, "its state is too large to be kept: at most 10000 bytes\n");
+    }
+    assert!(world.runner.all().is_empty());
+    assert_eq!(world.engine().count_active(), 0);
+}
+
+// rule: operations/process-limits
+#[test]
 fn a_line_of_prints_is_bounded_on_the_console() {
     let world = World::new();
     let (info, console) = world.run("{ for i in 20000 | print(i, 'and some more text') }");

@@ -71,6 +71,13 @@ pub(super) fn settle(
             inner.wake(waiting);
         }
     }
+    if let Some(Wait::Lock(jobflow)) = was.wait
+        && ended
+    {
+        for waiting in inner.locks.leave(jobflow, id) {
+            inner.wake(waiting);
+        }
+    }
     for (session, text) in &stepped.typed {
         inner.sessions.write(*session, text);
     }

@@ -90,12 +90,15 @@ impl Turn<'_> {
         let waits = matches!(ended, Ended::Wait);
         match ended {
             Ended::Process(end) => {
+                self.row.locks.extend(machine.locks());
                 self.finish(txn, &end)?;
                 return Ok(self.stepped(None, true));
             }
             Ended::Share => {
                 let now = self.inner.clock.monotonic();
                 self.row.status = Status::Ready;
+                // Who is terminated before he is saved gives back what he holds.
+                self.row.locks = machine.locks();
                 self.out.again = true;
                 self.dirty |= !self.console.is_empty()
                     || now.saturating_sub(taken.saved) >= self.inner.limits.save;
@@ -103,7 +106,7 @@ impl Turn<'_> {
             Ended::Wait => {}
         }
         self.keep(txn, Some(&machine))?;
-        let kept = (!waits).then_some(machine);
+        let kept = (!waits && self.row.status.is_active()).then_some(machine);
         Ok(self.stepped(kept, true))
     }
 
