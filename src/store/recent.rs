@@ -267,7 +267,7 @@ mod tests {
 
     fn value(read: &dyn KvRead, key: &[u8]) -> Option<Bytes> {
         let found = read.get(META, key).unwrap();
-        assert_eq!(read.multi_get(META, &[key]).unwrap(), [found.clone()], "{key:?}");
+        assert_eq!(read.multi_get(META, &[key]).unwrap(), std::slice::from_ref(&found), "{key:?}");
         found
     }
 
