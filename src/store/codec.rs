@@ -19,6 +19,8 @@ use super::kv::{Family, StoreError};
 /// Version byte of packed rows.
 pub const PACKED: u8 = 1;
 const CHECKSUM: usize = 8;
+/// What most packed rows fit into.
+const PACKED_BYTES: usize = 512;
 
 /// Where the payload of a packed row begins.
 const PAYLOAD: usize = 1 + CHECKSUM;
@@ -44,7 +46,8 @@ pub fn pack<T: Serialize + ?Sized>(
     key: &[u8],
     row: &T,
 ) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = vec![0; PAYLOAD];
+    let mut bytes = Vec::with_capacity(PACKED_BYTES);
+    bytes.resize(PAYLOAD, 0);
     rmp_serde::encode::write_named(&mut bytes, row)
         .map_err(|error| StoreError::new(Kind::Internal, error))?;
     let (front, payload) = bytes.split_at_mut(PAYLOAD);

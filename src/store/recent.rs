@@ -111,10 +111,10 @@ impl Rows {
     }
 
     /// Keeps what was read in the state `at`, unless it may have been written since.
-    fn read(&self, asked: Asked<'_>, at: u64, value: &Bytes) {
+    fn read(&self, asked: Asked<'_>, at: u64, value: Option<&Bytes>) {
         let Some(written) = self.part(asked) else { return };
         if *written <= at {
-            self.put(asked, Row { from: at, value: Some(value.clone()) });
+            self.put(asked, Row { from: at, value: value.cloned() });
         }
     }
 
@@ -149,8 +149,10 @@ fn is_kept(family: Family, key: &[u8]) -> bool {
     }
 }
 
-/// Whether a row is kept when it is read.
-fn is_asked_again(family: Family, value: &[u8]) -> bool {
+/// Whether a row is kept when it is read. A name that is free is looked up some times before it is
+/// taken.
+fn is_asked_again(family: Family, value: Option<&Bytes>) -> bool {
+    let Some(value) = value else { return family == Family::Dirent };
     value.len() <= VALUE_BYTES_MAX
         && match family {
             Family::Dirent => Dirent::is_container_row(value),
@@ -231,8 +233,8 @@ impl KvRead for State {
             return Ok(value);
         }
         let found = self.below.get(family, key)?;
-        if let Some(value) = found.as_ref().filter(|value| is_asked_again(family, value)) {
-            self.rows.read(asked, self.at, value);
+        if is_asked_again(family, found.as_ref()) {
+            self.rows.read(asked, self.at, found.as_ref());
         }
         Ok(found)
     }
@@ -257,49 +259,53 @@ mod tests {
     use super::*;
     use crate::store::memory::Memory;
 
-    const META: Family = Family::Meta;
-
     fn set(work: impl FnOnce(&mut WriteSet)) -> WriteSet {
         let mut set = WriteSet::default();
         work(&mut set);
         set
     }
 
-    fn value(read: &dyn KvRead, key: &[u8]) -> Option<Bytes> {
-        let found = read.get(META, key).unwrap();
-        assert_eq!(read.multi_get(META, &[key]).unwrap(), std::slice::from_ref(&found), "{key:?}");
+    /// What a state shows, which is what the engine below it shows.
+    fn value(read: &dyn KvRead, family: Family, key: &[u8]) -> Option<Bytes> {
+        let found = read.get(family, key).unwrap();
+        let alone = std::slice::from_ref(&found);
+        assert_eq!(read.multi_get(family, &[key]).unwrap(), alone, "{key:?}");
         found
     }
 
     #[test]
     fn every_state_shows_its_own_rows_whatever_was_read_before() {
+        // Names are kept when they are free, too.
+        for family in [Family::Meta, Family::Dirent] {
+            every_state_of(family);
+        }
+    }
+
+    fn every_state_of(family: Family) {
         let kv = Recent::new(Memory::default());
         let mut states = vec![kv.snapshot()];
         for turn in 0..50_u8 {
             let (a, b) = (vec![b'k', turn % 3], vec![b'k', turn % 5]);
-            kv.write(
-                &set(|set| {
-                    set.put(META, a, vec![turn]);
-                    match turn % 11 {
-                        7 => set.delete(META, b),
-                        10 => set.writes.push(Write::DeleteRange(META, b"k".into(), b"l".into())),
-                        _ => {}
-                    }
-                }),
-                false,
-            )
-            .unwrap();
+            let made = set(|set| {
+                set.put(family, a, vec![1, 0, turn % 2, turn]);
+                match turn % 11 {
+                    7 => set.delete(family, b),
+                    10 => set.writes.push(Write::DeleteRange(family, b"k".into(), b"l".into())),
+                    _ => {}
+                }
+            });
+            kv.write(&made, false).unwrap();
             states.push(kv.snapshot());
             // Old states and new ones by turns: what one leaves must not mislead the other.
             for at in [0, states.len() / 2, states.len() - 1] {
                 for key in 0..6 {
-                    value(&*states[at], &[b'k', key]);
+                    value(&*states[at], family, &[b'k', key]);
                 }
             }
         }
         for state in &states {
             for key in 0..6 {
-                value(&**state, &[b'k', key]);
+                value(&**state, family, &[b'k', key]);
             }
         }
     }
@@ -318,16 +324,16 @@ mod tests {
                             (now.0, Arc::clone(&now.1))
                         };
                         let expected = (rev > 0).then(|| Bytes::from(rev.to_be_bytes().to_vec()));
-                        assert_eq!(value(&*read, b"rev"), expected);
+                        assert_eq!(value(&*read, Family::Meta, b"rev"), expected);
                     }
                 });
             }
             for rev in 1..=5000_u64 {
                 let many = if rev % 50 == 0 { COMMIT_ROWS_MAX } else { 0 };
                 let made = set(|set| {
-                    set.put(META, *b"rev", rev.to_be_bytes());
+                    set.put(Family::Meta, *b"rev", rev.to_be_bytes());
                     for row in 0..many {
-                        set.put(META, row.to_be_bytes(), *b"");
+                        set.put(Family::Meta, row.to_be_bytes(), *b"");
                     }
                 });
                 kv.write(&made, false).unwrap();
