@@ -245,6 +245,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         hub: http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?,
         ready: AtomicBool::new(false),
         max_upload: start.max_upload,
+        kept: http::Kept::default(),
         metrics: Arc::default(),
         rates: http::Rates::new(start.rate_limit),
         about: About {

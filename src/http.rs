@@ -15,6 +15,7 @@ mod health;
 mod history;
 mod hub;
 mod identity;
+mod kept;
 pub mod lenient;
 mod metrics;
 mod object;
@@ -47,6 +48,7 @@ use crate::tree::Tree;
 
 pub use hub::Hub;
 pub use identity::{EXEC_HEADER, Peer};
+pub use kept::Kept;
 pub use metrics::Metrics;
 pub use pool::Pool;
 pub use rate::Rates;
@@ -75,6 +77,8 @@ pub struct Parts {
     pub ready: AtomicBool,
     /// Most bytes of a streamed upload.
     pub max_upload: u64,
+    /// Answers that still hold.
+    pub kept: Kept,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often somebody may ask.

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows what an object may do or who asks; that is the
 //! door's (`tree`). Nothing outside `tree` and `engine` rows written through it uses this.
 
+mod basis;
 pub mod batch;
 pub mod blob;
 pub mod check;
@@ -29,6 +30,7 @@ mod snapshot;
 mod store;
 mod window;
 
+pub use basis::{Basis, Watch};
 pub use batch::{Batch, CommitError};
 pub use blob::{BlobReader, Blobs, INLINE_MAX};
 pub use check::{Depth, Finding, Report};

@@ -91,6 +91,43 @@ impl Levels {
         succeeded: bool,
         target: (Option<&str>, Option<&str>),
     ) -> Option<i64> {
+        let base = self.base(interface, class, verb, permit, succeeded);
+        let targets = target.0.into_iter().flat_map(|path| {
+            self.targets.iter().filter(move |entry| {
+                entry.path.is_match(path)
+                    && entry.kind.as_deref().is_none_or(|kind| Some(kind) == target.1)
+            })
+        });
+        let level = targets.map(|entry| entry.level).fold(base, i64::max);
+        (level >= self.logging).then_some(level)
+    }
+
+    /// Whether an operation on this path can be recorded: it may still depend on the type there.
+    #[must_use]
+    pub fn may_record(
+        &self,
+        interface: &str,
+        class: Class,
+        verb: Verb,
+        permit: Permit,
+        succeeded: bool,
+        path: Option<&str>,
+    ) -> bool {
+        let raises = |entry: &TargetLevel| {
+            entry.level >= self.logging && path.is_none_or(|path| entry.path.is_match(path))
+        };
+        self.base(interface, class, verb, permit, succeeded) >= self.logging
+            || self.targets.iter().any(raises)
+    }
+
+    fn base(
+        &self,
+        interface: &str,
+        class: Class,
+        verb: Verb,
+        permit: Permit,
+        succeeded: bool,
+    ) -> i64 {
         let result = if succeeded { "succeeded" } else { "failed" };
         let words = [
             ("interface", interface),
@@ -102,15 +139,7 @@ impl Levels {
         let of = |(table, word): (&str, &str)| {
             self.tables.get(table).and_then(|table| table.get(word)).copied().unwrap_or(1)
         };
-        let base = words.into_iter().map(of).max().unwrap_or(1);
-        let targets = target.0.into_iter().flat_map(|path| {
-            self.targets.iter().filter(move |entry| {
-                entry.path.is_match(path)
-                    && entry.kind.as_deref().is_none_or(|kind| Some(kind) == target.1)
-            })
-        });
-        let level = targets.map(|entry| entry.level).fold(base, i64::max);
-        (level >= self.logging).then_some(level)
+        words.into_iter().map(of).max().unwrap_or(1)
     }
 }
 
@@ -221,6 +250,10 @@ mod tests {
             (Some("/a"), None),
         );
         assert_eq!(denied, Some(3));
+        let may =
+            |path| levels.may_record("api", Class::Object, Verb::Read, Permit::Allowed, true, path);
+        assert!(!may(Some("/a")));
+        assert!(may(Some("/system/x/y")) && may(Some("/config/a")) && may(None));
         let config = (Some("/system/x/y"), Some("/system/types/Config"));
         assert_eq!(
             levels.level("api", Class::Object, Verb::Read, Permit::Allowed, true, config),

@@ -1,6 +1,6 @@
 //! What goes back: JSON, failures, headers (rule: http/errors).
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kompira_schema::error::{Fault, Kind, Message};
@@ -211,7 +211,13 @@ pub fn text(message: &Message) -> String {
 /// A JSON answer.
 #[must_use]
 pub fn json(status: StatusCode, body: &Json) -> Response {
-    let mut response = (status, Body::from(body.to_string())).into_response();
+    json_text(status, body.to_string().into())
+}
+
+/// A JSON answer that is rendered already.
+#[must_use]
+pub fn json_text(status: StatusCode, body: Bytes) -> Response {
+    let mut response = (status, Body::from(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));

@@ -13,7 +13,7 @@ mod write;
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use kompira_schema::error::{Fault, Kind};
@@ -24,6 +24,7 @@ use kompira_schema::types::Container;
 
 use super::accept::Form;
 use super::answer::{self, Failure};
+use super::kept;
 use super::route::{Answer, Ask, verbs};
 use super::table::Act;
 use crate::tree::View;
@@ -112,7 +113,7 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
     if form == Form::Page {
         return None;
     }
-    let view = ask.service.tree.view();
+    let view = ask.service.tree.watched();
     let id = view.resolve(&ask.target.path).ok()?;
     let def = view.type_of(id).ok()?;
     let has_files = def.fields().any(|field| field.field_type.shape.elem() == Elem::File);
@@ -123,7 +124,7 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
 }
 
 fn get(ask: &Ask, form: Form) -> Answer {
-    let view = ask.service.tree.view();
+    let view = ask.service.tree.watched();
     let id = view.resolve(&ask.target.path)?;
     if form == Form::Page
         && let Some(page) = view::as_page(ask, &view, id)?
@@ -133,10 +134,16 @@ fn get(ask: &Ask, form: Form) -> Answer {
     get_in(ask, &view, id)
 }
 
+/// The object as JSON, of a watched view. A short answer can be kept.
 fn get_in(ask: &Ask, view: &View, id: ObjectId) -> Answer {
-    let want = Want::of(&ask.query);
-    let (json, rev) = render::detail(view, &ask.who, id, &want)?;
-    Ok(with_etag(answer::json(StatusCode::OK, &json), rev))
+    let (json, rev) = render::detail(view, &ask.who, id, &Want::of(&ask.query))?;
+    let body = Bytes::from(json.to_string());
+    if body.len() as u64 <= SMALL
+        && let Some(basis) = view.basis()
+    {
+        let _once = ask.fresh.set(kept::Fresh { body: body.clone(), basis });
+    }
+    Ok(with_etag(answer::json_text(StatusCode::OK, body), rev))
 }
 
 /// The revision named by `If-Match`; `*` names none.

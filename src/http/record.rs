@@ -110,8 +110,12 @@ pub(super) fn of_read(ask: &Ask, answer: &Answer) -> Option<(Attempt, Option<Fau
         }
         Err(_) => return None,
     };
-    let target = target(ask, class);
     let view = ask.service.tree.view();
+    let path = (!ask.raw_path.starts_with("/-/")).then(|| ask.target.path.as_str());
+    if !view.may_audit(&ask.who, class, verb, path, fault.is_some()) {
+        return None;
+    }
+    let target = target(ask, class);
     if !view.audits(&ask.who, class, verb, &target, fault.is_some()) {
         return None;
     }

@@ -27,9 +27,10 @@ use super::query::Query;
 use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
-    Service, batch, changes, channel, group, health, history, lenient, metrics, object, openapi,
-    page, process, record, service, session, special, user,
+    Service, batch, changes, channel, group, health, history, kept, lenient, metrics, object,
+    openapi, page, process, record, service, session, special, user,
 };
+use crate::audit::Levels;
 use crate::base::log;
 
 /// Bytes from which an answer is compressed for who takes it.
@@ -53,6 +54,8 @@ pub(super) struct Ask {
     /// Path of the URL as it came, for links to other pages of a list.
     pub(super) raw_path: String,
     pub(super) peer: Peer,
+    /// What the handler made, if it can be given again.
+    pub(super) fresh: OnceLock<kept::Fresh>,
 }
 
 /// What handlers answer with.
@@ -110,12 +113,9 @@ impl tower::Service<Request<Incoming>> for Bare {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let (service, peer) = (self.service.clone(), self.peer);
+        let (head, body) = request.into_parts();
         // One allocation for all that a request keeps while it is answered.
-        Box::pin(async move {
-            let (head, body) = request.into_parts();
-            Ok(answer_to(service, peer, head, Body::new(body)).await)
-        })
+        Box::pin(answer_to(self.service.clone(), self.peer, head, Body::new(body)).map(Ok))
     }
 }
 
@@ -141,8 +141,14 @@ fn common_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// Gives the request its id, writes the access line, turns a panic into an answer.
-async fn answer_to(service: Service, peer: Peer, head: Head, body: Body) -> Response {
+/// Gives the request its id, writes the access line, turns a panic into an answer. What can be
+/// told at once is not part of the future: who waits long keeps little.
+pub(super) fn answer_to(
+    service: Service,
+    peer: Peer,
+    head: Head,
+    body: Body,
+) -> impl Future<Output = Response> + Send {
     let started = service.clock.monotonic();
     let noted = Noted { id: log::request_id(), operation: OnceLock::new() };
     let method = head.method.clone();
@@ -151,29 +157,40 @@ async fn answer_to(service: Service, peer: Peer, head: Head, body: Body) -> Resp
     let full = head.headers.contains_key(CLIENT_HEADER);
     let running = service.metrics.begin();
     let span = tracing::info_span!(target: "kompira::http", "request", request = &*noted.id);
-    let run = dispatch(service.clone(), peer, &noted, head, body);
-    let run = std::panic::AssertUnwindSafe(run.instrument(span.clone()));
-    let mut response = match run.catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(failure)) => span.in_scope(|| refused(&failure, full)),
-        Err(_) => {
-            tracing::error!(parent: &span, critical = true, "a handler panicked");
-            Failure::Fault(Fault::internal("a handler panicked")).answer(full)
+    let understood = std::panic::AssertUnwindSafe(|| understand(&service, peer, &noted, head));
+    let understood = span.in_scope(|| std::panic::catch_unwind(understood));
+    async move {
+        let answered = match understood {
+            Ok(understood) => {
+                let run = dispatch(&service, peer, &noted, understood, body);
+                let run = std::panic::AssertUnwindSafe(run.instrument(span.clone()));
+                run.catch_unwind().await
+            }
+            Err(panic) => Err(panic),
+        };
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => span.in_scope(|| refused(&failure, full)),
+            Err(_) => {
+                tracing::error!(parent: &span, critical = true, "a handler panicked");
+                Failure::Fault(Fault::internal("a handler panicked")).answer(full)
+            }
+        };
+        common_headers(response.headers_mut());
+        if let Ok(value) = HeaderValue::from_str(&noted.id) {
+            response.headers_mut().insert(REQUEST_ID, value);
         }
-    };
-    common_headers(response.headers_mut());
-    if let Ok(value) = HeaderValue::from_str(&noted.id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        drop(running);
+        let took = service.clock.monotonic().saturating_sub(started);
+        let operation = noted.operation.get().copied().unwrap_or("none");
+        service.metrics.end(operation, response.status(), took);
+        let millis = took.as_millis();
+        tracing::info!(
+            target: "kompira::http", parent: &span,
+            status = response.status().as_u16(), millis = %millis, "{method} {path}"
+        );
+        response
     }
-    drop(running);
-    let took = service.clock.monotonic().saturating_sub(started);
-    service.metrics.end(noted.operation.get().copied().unwrap_or("none"), response.status(), took);
-    let millis = took.as_millis();
-    tracing::info!(
-        target: "kompira::http", parent: &span,
-        status = response.status().as_u16(), millis = %millis, "{method} {path}"
-    );
-    response
 }
 
 fn refused(failure: &Failure, full: bool) -> Response {
@@ -195,24 +212,52 @@ struct Noted {
     operation: OnceLock<&'static str>,
 }
 
-async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body: Body) -> Answer {
+/// What a request was found to be.
+enum Understood {
+    /// Its answer is kept.
+    Kept(Response),
+    /// A handler has to answer it; the key says as what its answer may be kept.
+    Ask(Arc<Ask>, Form, Option<kept::Key>),
+    /// It brings a token that nobody has.
+    Token(String),
+}
+
+/// Finds out what a request is and who asks.
+fn understand(
+    service: &Service,
+    peer: Peer,
+    noted: &Noted,
+    head: Head,
+) -> Result<Understood, Failure> {
     let Head { method, uri, headers, .. } = head;
     let query = Query::parse(uri.query())?;
-    let raw_path = uri.path().to_owned();
-    // It holds on to the buffer that it was read into.
-    drop(uri);
     let request = Arc::clone(&noted.id);
     if service.shutdown.begun() {
         return Err(Fault::new(Kind::Unavailable, message!("http.going_down")).into());
     }
     let by_token = identity::is_by_token(peer, &headers, &query);
     let form = accept::choose(&headers, query.get("format"), by_token);
-    let own = raw_path.strip_prefix("/-/").map(str::to_owned);
-    let target = match &own {
+    let asked = identity::Asked { peer, headers: &headers, query: &query, method: &method };
+    let known = kept::may_have(&asked, &uri, form)
+        .then(|| identity::identify(service, &asked, &request).ok())
+        .flatten();
+    if let Some(who) = &known
+        && let Some(answer) = service.kept.find(&service.tree, who, &uri)
+    {
+        let _first = noted.operation.set(answer.operation);
+        check_rate(service, who)?;
+        return Ok(Understood::Kept(answer.response()));
+    }
+    let kept_as = known.as_ref().and_then(|who| kept::Key::new(who, &uri));
+    let raw_path = uri.path().to_owned();
+    // It holds on to the buffer that it was read into.
+    drop(uri);
+    let own = raw_path.strip_prefix("/-/");
+    let target = match own {
         Some(_) => Ok(Target::root()),
         None => Target::parse(&raw_path),
     };
-    let hit = match (&own, &target) {
+    let hit = match (own, &target) {
         (Some(own), _) => table::find_own(own),
         (None, Ok(target)) => table::find(target),
         (None, Err(_)) => None,
@@ -222,17 +267,19 @@ async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body:
         let _first = noted.operation.set(name);
     }
     let open = hit.is_some_and(|hit| hit.row.verbs.iter().any(|verb| verb.need == Need::Nobody));
-    let who = if open {
-        identity::nobody(peer, &request)
-    } else {
-        let asked = identity::Asked { peer, headers: &headers, query: &query, method: &method };
-        match identity::identify(&service, &asked, &request) {
-            Err(Failure::Token) => return Err(unknown(&service, peer, &headers, &query).await),
+    let who = match known {
+        _ if open => identity::nobody(peer, &request),
+        Some(who) => who,
+        None => match identity::identify(service, &asked, &request) {
+            Err(Failure::Token) => {
+                let token = identity::token(&headers, &query)?.ok_or(Failure::Token)?;
+                return Ok(Understood::Token(token.to_owned()));
+            }
             found => found?,
-        }
+        },
     };
-    if !open && who.interface != Interface::Mng {
-        service.rates.request(who.user, service.clock.monotonic()).map_err(Failure::Rate)?;
+    if !open {
+        check_rate(service, &who)?;
     }
     // Who is nobody learns nothing, not even what a path is.
     let target = target?;
@@ -242,8 +289,8 @@ async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body:
         Resource::Recv | Resource::Wait | Resource::Changes | Resource::Console
     );
     let headers = if waits { detached(headers) } else { headers };
-    let ask = Arc::new(Ask {
-        service,
+    let ask = Ask {
+        service: service.clone(),
         who,
         method,
         target,
@@ -253,26 +300,69 @@ async fn dispatch(service: Service, peer: Peer, noted: &Noted, head: Head, body:
         headers,
         peer,
         raw_path,
-    });
+        fresh: OnceLock::new(),
+    };
     if form == Form::Neither && !hit.row.raw {
         return Err(Failure::NotAcceptable);
     }
+    Ok(Understood::Ask(Arc::new(ask), form, kept_as))
+}
+
+/// Has a request answered.
+async fn dispatch(
+    service: &Service,
+    peer: Peer,
+    noted: &Noted,
+    understood: Result<Understood, Failure>,
+    body: Body,
+) -> Answer {
+    let (ask, form, kept_as) = match understood? {
+        Understood::Kept(answer) => return Ok(answer),
+        Understood::Token(token) => return Err(unknown(service, peer, token).await),
+        Understood::Ask(ask, form, kept_as) => (ask, form, kept_as),
+    };
     // What an object takes depends on its type; it says so itself.
-    if hit.row.resource != Resource::Object
-        && let Some(options) = verbs(&ask, hit.row.acts())?
+    if ask.row.resource != Resource::Object
+        && let Some(options) = verbs(&ask, ask.row.acts())?
     {
         return Ok(options);
     }
     let answer = route(&ask, body, form).await;
     let reads = matches!(ask.method, Method::GET | Method::HEAD);
-    if let Some((attempt, fault)) = reads.then(|| record::of_read(&ask, &answer)).flatten() {
-        record::write(&ask, attempt, fault).await;
+    let levels = ask.fresh.get().map(|_| ask.service.tree.audit_levels());
+    let attempt = reads.then(|| record::of_read(&ask, &answer)).flatten();
+    let is_unaudited = attempt.is_none();
+    if let Some((attempt, fault)) = attempt {
+        Box::pin(record::write(&ask, attempt, fault)).await;
     }
     let answer = answer?;
+    if is_unaudited && let (Some(key), Some(levels)) = (kept_as, levels) {
+        // Only JSON has a key.
+        keep(ask, key, levels, noted, &answer);
+        return Ok(answer);
+    }
     match form {
-        Form::Page if ask.method == Method::GET => page::of(answer).await,
+        Form::Page if ask.method == Method::GET => Box::pin(page::of(answer)).await,
         _ => Ok(answer),
     }
+}
+
+fn check_rate(service: &Service, who: &Caller) -> Result<(), Failure> {
+    if who.interface == Interface::Mng {
+        return Ok(());
+    }
+    service.rates.request(who.user, service.clock.monotonic()).map_err(Failure::Rate)
+}
+
+/// Keeps an answer that can be given again.
+fn keep(ask: Arc<Ask>, key: kept::Key, levels: Arc<Levels>, noted: &Noted, answer: &Response) {
+    let (Some(operation), Some(ask)) = (noted.operation.get(), Arc::into_inner(ask)) else {
+        return;
+    };
+    let Some(kept::Fresh { body, basis }) = ask.fresh.into_inner() else { return };
+    let headers = answer.headers().clone();
+    let answer = kept::Answer { operation, headers, body, basis, unaudited_by: levels };
+    ask.service.kept.keep(key, answer);
 }
 
 /// A copy that does not hold on to the buffer of the connection: who waits long keeps little.
@@ -288,10 +378,9 @@ fn detached(headers: HeaderMap) -> HeaderMap {
 }
 
 /// A token that nobody has is written down, where it may take its time.
-async fn unknown(service: &Service, peer: Peer, headers: &HeaderMap, query: &Query) -> Failure {
-    let Ok(Some(token)) = identity::token(headers, query) else { return Failure::Token };
-    let (token, asked) = (token.to_owned(), service.clone());
-    let told = service.pool.run(move || identity::bad_token(&asked, &token, peer));
+async fn unknown(service: &Service, peer: Peer, token: String) -> Failure {
+    let asked = service.clone();
+    let told = Box::pin(service.pool.run(move || identity::bad_token(&asked, &token, peer)));
     told.await.err().unwrap_or(Failure::Token)
 }
 
@@ -300,7 +389,7 @@ async fn unknown(service: &Service, peer: Peer, headers: &HeaderMap, query: &Que
 async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
     match ask.row.resource {
         Resource::Object => Box::pin(object::object(ask, body, form)).await,
-        Resource::Children | Resource::Descendant => ask.blocking(object::list).await,
+        Resource::Children | Resource::Descendant => Box::pin(ask.blocking(object::list)).await,
         Resource::Execute => Box::pin(object::execute(ask, body)).await,
         Resource::SubmitForm => Box::pin(object::submit(ask, body)).await,
         Resource::Rename | Resource::Move | Resource::Copy => {
@@ -309,12 +398,12 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::Attachment | Resource::AttachmentElement => {
             Box::pin(object::attachment(ask, body)).await
         }
-        Resource::Rendered => ask.blocking(object::rendered).await,
+        Resource::Rendered => Box::pin(ask.blocking(object::rendered)).await,
         Resource::Send => Box::pin(channel::send(ask, body)).await,
         Resource::Recv => Box::pin(channel::recv(ask, body)).await,
-        Resource::Processes => ask.blocking(process::collection).await,
+        Resource::Processes => Box::pin(ask.blocking(process::collection)).await,
         Resource::Process => Box::pin(process::member(ask, body)).await,
-        Resource::ProcessChildren => ask.blocking(process::children).await,
+        Resource::ProcessChildren => Box::pin(ask.blocking(process::children)).await,
         Resource::Terminate | Resource::Suspend | Resource::Resume => {
             Box::pin(process::order(ask, body)).await
         }
@@ -337,10 +426,10 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         | Resource::HistoryDiff
         | Resource::HistoryRestore => Box::pin(history::handle(ask, body)).await,
         Resource::Description => Ok(answer::json(StatusCode::OK, &openapi::DOCUMENT)),
-        Resource::Metrics => ask.blocking(metrics::scrape).await,
+        Resource::Metrics => Box::pin(ask.blocking(metrics::scrape)).await,
         Resource::Changes => Box::pin(changes::changes(ask)).await,
         Resource::Login => Box::pin(session::login(ask, body)).await,
-        Resource::Logout => ask.blocking(session::logout).await,
+        Resource::Logout => Box::pin(ask.blocking(session::logout)).await,
         Resource::HealthLive => Ok(health::live()),
         // One server alone is always the active one.
         Resource::Health | Resource::HealthReady | Resource::HealthActive => {

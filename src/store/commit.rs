@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use kompira_schema::id::Rev;
 
+use super::basis::Written;
 use super::batch::{Batch, CommitError};
 use super::feed::Feed;
 use super::health::Health;
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     pub(super) published: ArcSwap<Published>,
     pub(super) feed: Feed,
     pub(super) health: Health,
+    pub(super) written: Written,
     /// Syncs of the log so far.
     pub(super) syncs: AtomicU64,
 }
@@ -316,6 +318,7 @@ impl Committer {
             return Err(error);
         }
         fail_point!("store.commit.after_wal");
+        self.shared.written.note(&group.set);
         self.wrote();
         if group.synced {
             self.sync()?;
@@ -325,7 +328,8 @@ impl Committer {
 
     fn publish(&self, rev: Rev) {
         let read = self.shared.kv.snapshot();
-        self.shared.published.store(Arc::new(Published { rev, read }));
+        let state = self.shared.written.state();
+        self.shared.published.store(Arc::new(Published { rev, state, read }));
         fail_point!("store.commit.after_publish");
     }
 
@@ -340,6 +344,7 @@ impl Committer {
             self.shared.health.write_failed(&error);
             return Err(error);
         }
+        self.shared.written.note(&set);
         self.wrote();
         if durability == Durability::Synced {
             self.sync()?;

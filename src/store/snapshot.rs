@@ -9,6 +9,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
 use serde::de::DeserializeOwned;
 
+use super::basis::Watch;
 use super::children;
 use super::codec::{Body, ChangeRow, Dirent, Head, unpack};
 use super::feed::CommitInfo;
@@ -18,6 +19,8 @@ use super::kv::{Direction, Family, KeyRange, KvRead, StoreError, Visit};
 /// What the committer publishes: a state and its revision.
 pub(super) struct Published {
     pub(super) rev: Rev,
+    /// Counts what was written, rows of the store's own among it.
+    pub(super) state: u64,
     pub(super) read: Arc<dyn KvRead>,
 }
 
@@ -43,6 +46,12 @@ impl Snapshot {
     #[must_use]
     pub fn kv(&self) -> &dyn KvRead {
         &*self.0.read
+    }
+
+    /// Begins to note which rows are read of this moment.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.0.state)
     }
 
     /// The bytes at `key`.

@@ -14,6 +14,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::Rev;
 use kompira_schema::message;
 
+use super::basis::{Basis, Written};
 use super::batch::{Batch, CommitError};
 use super::blob::Blobs;
 use super::blob::files::BlobFiles;
@@ -101,9 +102,10 @@ impl Store {
         let rev = last_rev(&*read)?;
         let shared = Arc::new(Shared {
             kv,
-            published: ArcSwap::from_pointee(Published { rev, read }),
+            published: ArcSwap::from_pointee(Published { rev, state: 0, read }),
             feed: Feed::default(),
             health: Health::default(),
+            written: Written::default(),
             syncs: AtomicU64::new(0),
         });
         let desk = Arc::new(Desk::new(Arc::clone(&shared)));
@@ -131,6 +133,13 @@ impl Store {
     #[must_use]
     pub fn rev(&self) -> Rev {
         self.0.shared.published.load().rev
+    }
+
+    /// Whether something that was made of a state of this store is still what it would be if it
+    /// were made now. A commit that was answered before is never overlooked.
+    #[must_use]
+    pub fn holds(&self, basis: &Basis) -> bool {
+        self.0.shared.written.holds(basis, self.0.shared.published.load().state)
     }
 
     /// An empty batch that is decided on `snapshot`.

@@ -93,11 +93,21 @@ pub(super) trait Behaviour: Send + Sync {
     fn has_data(&self) -> bool {
         false
     }
+
+    /// Whether what is shown of an object follows from single rows of the store: neither from the
+    /// time of day nor from the machine nor from how many of something there are.
+    fn shows_rows_alone(&self) -> bool {
+        false
+    }
 }
 
 struct Plain;
 
-impl Behaviour for Plain {}
+impl Behaviour for Plain {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+}
 
 /// A record without behaviour.
 pub(super) fn plain() -> &'static dyn Behaviour {

@@ -18,7 +18,7 @@ use super::txn::Txn;
 use super::types::Types;
 use super::view::View;
 use super::{bootstrap, fault};
-use crate::audit::{LevelSource, Sink, Writer};
+use crate::audit::{LevelSource, Levels, Sink, Writer};
 use crate::auth::{Acl, AclId, Principals};
 use crate::base::clock::Clock;
 use crate::secrets::Keys;
@@ -188,6 +188,18 @@ impl Tree {
     #[must_use]
     pub fn view(&self) -> View {
         View::new(Arc::clone(&self.inner), self.inner.store.snapshot())
+    }
+
+    /// The present moment, for an answer that is kept: see [`View::basis`].
+    #[must_use]
+    pub fn watched(&self) -> View {
+        View::watched(Arc::clone(&self.inner), self.inner.store.snapshot())
+    }
+
+    /// The audit's settings of this moment: the same ones until they change.
+    #[must_use]
+    pub fn audit_levels(&self) -> Arc<Levels> {
+        self.inner.levels.now()
     }
 
     /// A handle whose commits carry `origin` in the feed; 0: none.

@@ -10,7 +10,7 @@ use kompira_schema::error::Fault;
 use parking_lot::Mutex;
 
 use crate::store::kv::Visit;
-use crate::store::{Direction, Family, KeyRange, Snapshot};
+use crate::store::{Direction, Family, KeyRange, Snapshot, Watch};
 
 /// A row that a commit will write; `value` is `None` for a deletion.
 #[derive(Debug, Clone)]
@@ -36,11 +36,23 @@ pub(super) struct Reads {
     dirty: bool,
     /// Whoever resolves a path asks for its last name again with the object.
     last: Mutex<LastName>,
+    /// Notes what is read, for something that will be kept.
+    watch: Option<Watch>,
 }
 
 impl Reads {
     pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, own: Vec::new(), dirty: false, last: Mutex::default() }
+        Self { snapshot, own: Vec::new(), dirty: false, last: Mutex::default(), watch: None }
+    }
+
+    /// Reads that are noted.
+    pub(super) fn watched(snapshot: Snapshot) -> Self {
+        let watch = Some(snapshot.watch());
+        Self { watch, ..Self::new(snapshot) }
+    }
+
+    pub(super) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
@@ -56,6 +68,9 @@ impl Reads {
             && let Some(own) = self.rows(family).and_then(|rows| rows.get(key))
         {
             return Ok(own.value.clone());
+        }
+        if let Some(watch) = &self.watch {
+            watch.row(family, key);
         }
         if family != Family::Dirent {
             return self.snapshot.get(family, key);
@@ -75,6 +90,9 @@ impl Reads {
         family: Family,
         keys: &[&[u8]],
     ) -> Result<Vec<Option<Bytes>>, Fault> {
+        if let Some(watch) = &self.watch {
+            keys.iter().for_each(|key| watch.row(family, key));
+        }
         let mut found = self.snapshot.multi_get(family, keys)?;
         if let Some(rows) = self.rows(family) {
             for (slot, key) in found.iter_mut().zip(keys) {
@@ -93,6 +111,9 @@ impl Reads {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), Fault> {
+        if let Some(watch) = &self.watch {
+            watch.more();
+        }
         let Some(rows) = self.rows(family).filter(|_| !range.is_empty()) else {
             return self.snapshot.scan(family, range, direction, visit);
         };

@@ -19,7 +19,7 @@ use super::model::{Entry, Head};
 use super::read::Reads;
 use crate::auth::{Access, Acl, AclId, Principals, rows};
 use crate::store::codec::unpack;
-use crate::store::{Body, Direction, Dirent, Family, KeyRange, Snapshot, StoreError, keys};
+use crate::store::{Basis, Body, Direction, Dirent, Family, KeyRange, Snapshot, StoreError, keys};
 
 pub use history::{Difference, Revision};
 pub use record::{Attach, Passwords, RecordOptions};
@@ -36,6 +36,24 @@ impl View {
         Self { inner, reads: Reads::new(snapshot), principals: OnceLock::new() }
     }
 
+    /// A view that notes what is read of it.
+    pub(super) fn watched(inner: Arc<Inner>, snapshot: Snapshot) -> Self {
+        Self { inner, reads: Reads::watched(snapshot), principals: OnceLock::new() }
+    }
+
+    /// What was made of a watched view holds as long as this does; `None`: it is for now alone.
+    #[must_use]
+    pub fn basis(&self) -> Option<Basis> {
+        self.reads.watch()?.basis()
+    }
+
+    /// What is made of this view depends on more than rows: it is not to be kept.
+    pub(super) fn not_to_be_kept(&self) {
+        if let Some(watch) = self.reads.watch() {
+            watch.more();
+        }
+    }
+
     /// The revision of the moment.
     #[must_use]
     pub fn rev(&self) -> Rev {
@@ -45,6 +63,7 @@ impl View {
     /// The snapshot below: for parts of the product that keep rows of their own.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
+        self.not_to_be_kept();
         self.reads.snapshot()
     }
 

@@ -10,6 +10,10 @@ use super::{Behaviour, Saving};
 pub(super) struct Jobflow;
 
 impl Behaviour for Jobflow {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+
     fn before_write(&self, saving: &mut Saving<'_>) -> Result<(), Vec<Problem>> {
         let compiler = &saving.inner().options.compiler;
         let version = compiler.version();

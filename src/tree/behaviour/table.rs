@@ -11,6 +11,10 @@ const TYPE: &str = "typeObject";
 pub(super) struct Table;
 
 impl Behaviour for Table {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+
     fn before_write(&self, saving: &mut Saving<'_>) -> Result<(), Vec<Problem>> {
         let problem = |message| vec![Problem { at: TYPE.to_owned(), message }];
         if !saving.lenient {

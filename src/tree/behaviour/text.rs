@@ -10,6 +10,10 @@ use crate::tree::view::View;
 pub(super) struct Text;
 
 impl Behaviour for Text {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+
     fn properties(&self, view: &View, stub: &Stub) -> Result<Dict, Fault> {
         let body = view.body_of(stub.head.id)?;
         let text = |field: &str| match body.field(field) {

@@ -12,6 +12,10 @@ use crate::tree::view::View;
 pub(super) struct TypeObject;
 
 impl Behaviour for TypeObject {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+
     fn before_write(&self, saving: &mut Saving<'_>) -> Result<(), Vec<Problem>> {
         fit_labels(saving);
         let problems = check_type_object(saving.fields);

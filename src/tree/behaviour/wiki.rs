@@ -25,6 +25,10 @@ const PAGE_MAX: usize = 1024 * 1024;
 pub(super) struct Wiki;
 
 impl Behaviour for Wiki {
+    fn shows_rows_alone(&self) -> bool {
+        true
+    }
+
     fn given(&self, field: &str, suffix: Option<&str>) -> Option<Value> {
         suffix.filter(|_| field == "style").and_then(style_of).map(Value::from)
     }

@@ -134,6 +134,22 @@ impl View {
             && levels.level(who.interface.word(), class, verb, permit, !denied, paths).is_some()
     }
 
+    /// Whether an operation on this path can be written down, without a look at what is there.
+    #[must_use]
+    pub fn may_audit(
+        &self,
+        who: &Caller,
+        class: Class,
+        verb: Verb,
+        path: Option<&str>,
+        denied: bool,
+    ) -> bool {
+        let permit = if denied { Permit::Denied } else { Permit::Allowed };
+        let levels = self.inner.levels.now();
+        who.interface != Interface::Engine
+            && levels.may_record(who.interface.word(), class, verb, permit, !denied, path)
+    }
+
     /// The audit's target for an object.
     #[must_use]
     pub fn audit_target(&self, id: kompira_schema::id::ObjectId) -> Target {

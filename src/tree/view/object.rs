@@ -10,7 +10,7 @@ use kompira_schema::id::{BlobHash, ObjectId};
 use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use kompira_schema::types::{Format, TypeDef};
-use kompira_schema::validate::reread;
+use kompira_schema::validate::{fits, reread};
 use kompira_schema::value::{Dict, Ref, Value};
 use zeroize::Zeroizing;
 
@@ -99,6 +99,9 @@ impl View {
     pub(super) fn object_of(&self, who: &Caller, head: Head, body: Body) -> Result<Object, Fault> {
         let stub = self.stub_of(who, head, &body)?;
         let behaviour = self.inner.types.behaviour(stub.head.type_id);
+        if !behaviour.shows_rows_alone() {
+            self.not_to_be_kept();
+        }
         let data = behaviour.has_data().then(|| self.data(&stub, &body));
         let fields = self.decode(&stub.def, body)?;
         Ok(Object { stub, fields, data })
@@ -106,12 +109,17 @@ impl View {
 
     /// Fields as the present type shows them (rule: `tree/type-changes`).
     pub(in crate::tree) fn decode(&self, def: &TypeDef, body: Body) -> Result<Dict, Fault> {
-        let now = self.zoned_now();
         let mut stored = value::fields_of(body);
         let mut fields = Dict::with_capacity(stored.len());
         for field in def.fields() {
             let Some(kept) = stored.swap_remove(&field.name) else { continue };
-            let mut shown = reread(&field.field_type, &kept, &now);
+            let mut shown = if fits(&field.field_type, &kept) {
+                kept
+            } else {
+                // Text such as "today" means another moment each time.
+                self.not_to_be_kept();
+                reread(&field.field_type, &kept, &self.zoned_now())
+            };
             self.clear_dangling(&mut shown)?;
             fields.insert(field.name.clone(), shown);
         }
@@ -258,6 +266,7 @@ impl View {
         field: &str,
         element: Option<&str>,
     ) -> Result<Zeroizing<String>, Fault> {
+        self.not_to_be_kept();
         let head = self.object_head(id)?;
         self.need_of(who, &head, |access| access.write, "write")?;
         let body = self.body_of(id)?;
@@ -321,7 +330,11 @@ impl View {
     /// # Errors
     /// Failures of the store.
     pub fn extra(&self, stub: &Stub) -> Result<Dict, Fault> {
-        self.inner.types.behaviour(stub.head.type_id).properties(self, stub)
+        let behaviour = self.inner.types.behaviour(stub.head.type_id);
+        if !behaviour.shows_rows_alone() {
+            self.not_to_be_kept();
+        }
+        behaviour.properties(self, stub)
     }
 
     /// The entry of an object for listings with its header, skipping what is gone.
