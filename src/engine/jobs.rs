@@ -105,6 +105,9 @@ pub(super) fn prepare(
     (positional, named): (&[Value], &[(String, Value)]),
     control: &Control,
 ) -> Result<Job, Refusal> {
+    if let ("conn_check", [target]) = (name, positional) {
+        return mail::check(view, who, target);
+    }
     let Some(signature) = signature::job(name) else {
         return Err(Refusal::Error(format!("undefined function: {name}")));
     };

@@ -291,6 +291,49 @@ fn mailto_hands_mail_to_a_server() {
     assert_eq!(lines[5], "invalid mail address: no address");
 }
 
+// rule: language/attributes
+#[test]
+fn a_function_of_a_library_says_that_it_cannot_be_called_yet() {
+    let server = Server::start();
+    let client = &server.client();
+    client.create("/root", "lib", "Library", json!({"sourceText": "def f(x):\n    return x\n"}));
+    let said = console(
+        client,
+        "calls",
+        "{ try | [./lib.f: 1] } => print($ERROR) ->\n\
+         { try | [x = ./lib.f(1)] } => print($ERROR) -> print(./lib.libraryType)",
+    );
+    let told = "Python libraries are not available yet: /root/lib.f";
+    assert_eq!(said, format!("{told}\n{told}\nsource\n"));
+}
+
+// rule: language/conn-check
+#[test]
+fn a_mail_server_is_asked_whether_it_answers() {
+    let server = Server::start();
+    let client = &server.client();
+    let (port, _heard) = smtp();
+    client.create("/root", "smtp", "SmtpServer", json!({"hostname": "127.0.0.1", "port": port}));
+    // Nobody listens where somebody just did.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    client.create("/root", "gone", "SmtpServer", json!({"hostname": "127.0.0.1", "port": gone}));
+    client.create("/root", "box", "MailChannel", json!({}));
+    let said = console(
+        client,
+        "asks",
+        "[./smtp.conn_check] -> print($STATUS, $RESULT == '', $ERROR == '') ->\n\
+         [./gone.conn_check] => print($STATUS, $ERROR != '') ->\n\
+         { try | [./smtp.conn_check: 1] } => print($ERROR) ->\n\
+         { try | [x = ./smtp.conn_check()] } => print($ERROR) ->\n\
+         { try | [./box.conn_check] } => print($ERROR)",
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..2], ["0 true true", "1 true"]);
+    assert!(lines[2].starts_with("conn_check()"), "{lines:?}");
+    assert!(lines[3].contains("run it as a job"), "{lines:?}");
+    assert_eq!(lines[4], "conn_check() of MailChannel is not available yet");
+}
+
 // rule: language/transfer
 #[test]
 fn files_are_copied_on_the_local_node() {

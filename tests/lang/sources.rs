@@ -105,6 +105,29 @@ fn an_empty_directory_and_a_missing_file_are_told() {
     }
 }
 
+// rule: language/sources
+#[test]
+fn names_and_sources_may_be_in_any_script() {
+    let home = directory(&[
+        ("監視/夜間/確認.jobflow", "|対象| [件数=1]->print(対象,件数, 未定義)"),
+        ("監視/集計.jobflow", "[結果 = 1]->print( 結果 ) # 終わり"),
+    ]);
+    let out = run(home.path(), &["check", "監視"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = text(&out.stderr);
+    assert!(said.contains("監視/夜間/確認.jobflow:1:27"), "{said}");
+    // A character of two columns is marked by two.
+    let marked = said.lines().find(|line| line.contains('^')).unwrap();
+    assert_eq!(marked.matches('^').count(), "未定義".chars().count() * 2, "{said}");
+    assert!(!said.contains("集計"), "{said}");
+
+    let out = run(home.path(), &["fmt", "--write", "監視"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
+    assert_eq!(read("監視/集計.jobflow"), "[結果 = 1] -> print(結果)  # 終わり\n");
+    assert_eq!(read("監視/夜間/確認.jobflow"), "|対象| [件数 = 1] -> print(対象, 件数, 未定義)\n");
+}
+
 // rule: language/errors
 #[test]
 fn the_findings_are_the_same_in_check_mount_http_and_log() {

@@ -1,4 +1,5 @@
-//! `mailto` (rule: `language/mailto`).
+//! `mailto` and the method `conn_check` of a mail server (rules: `language/mailto`,
+//! `language/conn-check`).
 
 use kompira_schema::limits::STRING_MAX;
 use kompira_schema::tree::Caller;
@@ -33,6 +34,43 @@ pub(super) fn prepare(view: &View, who: &Caller, args: &Args<'_>) -> Result<Job,
     let shown = format!("mailto {}", mail.to.join(", "));
     let work = move |around: &Around| carry_out(around, mail, files, server.as_ref());
     Ok(Job { shown, run: Run::Thread(Box::new(work)) })
+}
+
+/// `conn_check()` of a mail server.
+pub(super) fn check(view: &View, who: &Caller, target: &Value) -> Result<Job, Refusal> {
+    let Value::Object(Ref::Object(id)) = target else {
+        return Err(Refusal::Error("conn_check() is a method of objects".to_owned()));
+    };
+    let object = view.get(who, *id).map_err(|fault| Refusal::Failed(unreadable(&fault)))?;
+    if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
+        let name = &object.stub.def.name;
+        return Err(Refusal::Error(format!("conn_check() of {name} is not available yet")));
+    }
+    let server = of_object(view, &object, local()).map_err(Refusal::Failed)?;
+    let shown = format!("conn_check {}", object.stub.path);
+    let work = move |around: &Around| match around.wait(mail::greet(&server)) {
+        Ok(()) => done(String::new()),
+        Err(message) => failed(message),
+    };
+    Ok(Job { shown, run: Run::Thread(Box::new(work)) })
+}
+
+fn unreadable(fault: &kompira_schema::error::Fault) -> String {
+    format!("the mail server cannot be read: {}", fault.kind().name())
+}
+
+/// The mail server of this machine.
+fn local() -> Server {
+    Server {
+        host: "localhost".to_owned(),
+        port: None,
+        user: None,
+        password: None,
+        timeout: Some(std::time::Duration::from_secs(60)),
+        tls: false,
+        ssl: false,
+        oauth2: false,
+    }
 }
 
 fn read(view: &View, who: &Caller, args: &Args<'_>) -> Result<(Mail, Vec<FileValue>), String> {
@@ -155,24 +193,14 @@ fn addresses(text: &str) -> Vec<String> {
 
 /// The server that is named, or set, or on this machine.
 fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> {
-    let local = Server {
-        host: "localhost".to_owned(),
-        port: None,
-        user: None,
-        password: None,
-        timeout: Some(std::time::Duration::from_secs(60)),
-        tls: false,
-        ssl: false,
-        oauth2: false,
-    };
     let (named, as_whom) = match args.given("smtp_server") {
-        Some(Value::Null) => return Ok(local),
+        Some(Value::Null) => return Ok(local()),
         None => (settings::value(view, "smtpServer"), myself()),
         Some(named) => (Some(named.clone()), who.clone()),
     };
     let id = match named {
-        None | Some(Value::Null) => return Ok(local),
-        Some(Value::Str(path)) if path.is_empty() => return Ok(local),
+        None | Some(Value::Null) => return Ok(local()),
+        Some(Value::Str(path)) if path.is_empty() => return Ok(local()),
         Some(Value::Object(Ref::Object(id))) => id,
         Some(Value::Str(path)) => kompira_schema::path::ObjectPath::parse(&path)
             .and_then(|at| view.find_path(&at))
@@ -181,13 +209,11 @@ fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> 
             .ok_or_else(|| format!("no mail server: {path}"))?,
         Some(other) => return Err(args.wrong("smtp_server", &other)),
     };
-    let object = view
-        .get(&as_whom, id)
-        .map_err(|fault| format!("the mail server cannot be read: {}", fault.kind().name()))?;
+    let object = view.get(&as_whom, id).map_err(|fault| unreadable(&fault))?;
     if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
         return Err(format!("{} is no SmtpServer", object.stub.path));
     }
-    of_object(view, &object, local)
+    of_object(view, &object, local())
 }
 
 fn of_object(view: &View, object: &Object, mut server: Server) -> Result<Server, String> {

@@ -19,6 +19,9 @@ use crate::lang::program::{ControlJob, FIRST_PARAMETER, Shape};
 /// Bytes of a command, and of a script's arguments: what one argument of `execve` may be, less some room.
 const COMMAND_BYTES_MAX: usize = 114_688;
 
+/// The method that asks another machine whether it would answer.
+const CONN_CHECK: &str = "conn_check";
+
 type Flowed = Result<Flow, Box<Abend>>;
 
 impl Machine {
@@ -281,6 +284,22 @@ impl Machine {
                 if shape.input {
                     return Err(Raise::new("a function takes no standard input").into());
                 }
+                if let Some(target) = self.checked(callee) {
+                    let given = self.given(host, first + 2, shape, CONN_CHECK)?;
+                    if !given.positional.is_empty() {
+                        return Err(too_many(CONN_CHECK, 0).into());
+                    }
+                    if let Some((name, _)) = given.named.first() {
+                        return Err(unexpected(CONN_CHECK, name).into());
+                    }
+                    let target = self.heap.export(host, target)?;
+                    return self.block(Request::Builtin {
+                        name: CONN_CHECK.to_owned(),
+                        positional: vec![target],
+                        named: Vec::new(),
+                        control: Control::default(),
+                    });
+                }
                 let value = self.call_value(host, unit.object, callee, first + 2, shape)?;
                 let value = if value.is_absent() { Value::Null } else { value };
                 self.set_status(Value::Int(0), value, self.empty);
@@ -309,6 +328,19 @@ impl Machine {
                 }
             }
             _ => Err(Raise::new(format!("'{}' is not executable", callee.kind().name())).into()),
+        }
+    }
+
+    /// The object whose connection a method checks: such a method waits for a machine, so it is run
+    /// as a job of its own.
+    fn checked(&self, callee: Value) -> Option<Value> {
+        match self.heap.as_function(callee)? {
+            Function::Method(Receiver(target @ Value::Ref(RefKind::Object, _)), name)
+                if **name == *CONN_CHECK =>
+            {
+                Some(*target)
+            }
+            _ => None,
         }
     }
 

@@ -388,6 +388,7 @@ impl Machine {
                 Some(
                     Op::Execute { .. }
                     | Op::ExecuteLast { .. }
+                    | Op::ExecuteMethod { .. }
                     | Op::Job { .. }
                     | Op::Session { .. },
                 ),

@@ -64,6 +64,9 @@ impl World<'_> {
         }
         match self.read_field(heap, id, name)? {
             Some(value) => Ok(value),
+            None if def.builtin && def.name == "Library" => {
+                Err(Raise::new(format!("Python libraries are not available yet: {path}.{name}")))
+            }
             None => Err(Raise::attribute(name)),
         }
     }

@@ -172,6 +172,9 @@ impl World<'_> {
                 Bound::new(given, name, &[], 0)?;
                 self.change(id, |txn| txn.queue_clear(id))?;
             }
+            "conn_check" => {
+                return Err(Raise::new("conn_check() waits: run it as a job, [server.conn_check]"));
+            }
             _ => return Err(Raise::new(format!("{name}() is not available yet"))),
         }
         Ok(Value::Null)
