@@ -155,7 +155,8 @@ pub(crate) fn processes(load: &Load, client: &Client, undisturbed: &str) -> Verd
             };
             let state: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
             let late = started.elapsed() > PATIENCE;
-            match ended_right(&state, undisturbed).or(late.then_some(false)) {
+            let right = ended_right(&state, undisturbed);
+            match if right.is_none() && late { Some(false) } else { right } {
                 Some(true) => break,
                 Some(false) => {
                     say(&format!("{}: {state}", process.path));

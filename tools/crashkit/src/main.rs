@@ -14,6 +14,7 @@ mod random;
 mod run;
 mod server;
 mod statements;
+mod types;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum What {
     Run(Run),
     /// Kill at every point of every kind of statement of jobflows, and compare their ends
     Statements(Statements),
+    /// Give a type with many instances further fields, beside readers and killed
+    Types(Types),
     /// Print the fail points
     Points,
     /// What a cycle does with a store that nobody serves
@@ -102,6 +105,19 @@ pub(crate) struct Statements {
     verbose: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Types {
+    /// Instances of the type
+    #[arg(long, default_value_t = 50_000)]
+    instances: u64,
+    /// The program; default: beside this one
+    #[arg(long)]
+    kompira: Option<PathBuf>,
+    /// Where the scratch data lie
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+}
+
 /// The exit status of a judgement.
 fn ended(judged: Result<bool, String>) -> ExitCode {
     match judged {
@@ -118,6 +134,7 @@ fn main() -> ExitCode {
     match Arguments::parse().what {
         What::Run(arguments) => ended(run::run(&arguments)),
         What::Statements(arguments) => ended(statements::run(&arguments)),
+        What::Types(arguments) => ended(types::run(&arguments)),
         What::Offline { data } => match offline::work(&data) {
             Ok(()) => ExitCode::SUCCESS,
             Err(text) => {

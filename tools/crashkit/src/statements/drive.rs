@@ -160,8 +160,7 @@ impl<'a> Round<'a> {
     /// What the run leaves, with names that are the same in each run.
     pub(crate) fn left(&self, client: &Client, notes: &Notes) -> Result<Left, String> {
         let family = self.family(client).map_err(lost)?;
-        let first = family.first().map_or(0, number);
-        let plain = |value: &Json| plain(value, &self.dir(), first, notes.dir());
+        let plain = |value: &Json| plain(value, &self.dir(), notes.dir());
         let ends = family.iter().map(|process| {
             let field = |name: &str| process.get(name).cloned().unwrap_or_default();
             let of_text = |name: &str| match plain(&field(name)) {
@@ -233,29 +232,28 @@ fn newest(client: &Client) -> Result<u64, String> {
 }
 
 /// A value without what differs from run to run: the directory, the file of steps, and the numbers
-/// of processes, which become their place in the family.
-fn plain(value: &Json, dir: &str, first: u64, notes: &Path) -> Json {
+/// of processes, which go on at a later block after a kill.
+fn plain(value: &Json, dir: &str, notes: &Path) -> Json {
     match value {
         Json::String(text) => {
             let run = dir.trim_start_matches("/home/s");
             let file = notes.join(run).display().to_string();
             let text = text.replace(&file, "/steps").replace(dir, "/s");
-            Json::String(renumbered(&text, "/process/id_", first))
+            Json::String(numberless(&text, "/process/id_"))
         }
-        Json::Array(values) => values.iter().map(|value| plain(value, dir, first, notes)).collect(),
+        Json::Array(values) => values.iter().map(|value| plain(value, dir, notes)).collect(),
         other => other.clone(),
     }
 }
 
-/// `before` is followed by a number: it is counted from `first` on.
-fn renumbered(text: &str, before: &str, first: u64) -> String {
+/// Without the numbers that follow `before`.
+fn numberless(text: &str, before: &str) -> String {
     let mut pieces = text.split(before);
     let mut new = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let digits = piece.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(piece.len());
-        let (digits, rest) = piece.split_at(digits);
-        let number = digits.parse::<u64>().unwrap_or_default();
-        new.push_str(&format!("{before}+{}{rest}", number.saturating_sub(first)));
+        new.push_str(before);
+        new.push('N');
+        new.push_str(piece.trim_start_matches(|letter: char| letter.is_ascii_digit()));
     }
     new
 }
@@ -268,7 +266,7 @@ mod tests {
     fn a_value_is_freed_of_what_differs_from_run_to_run() {
         let notes = Path::new("/tmp/steps");
         let value = json!(["/process/id_12 of /home/s7/sub", {"a": 1}, "echo >> /tmp/steps/7; x"]);
-        let found = plain(&value, "/home/s7", 11, notes);
-        assert_eq!(found, json!(["/process/id_+1 of /s/sub", {"a": 1}, "echo >> /steps; x"]));
+        let found = plain(&value, "/home/s7", notes);
+        assert_eq!(found, json!(["/process/id_N of /s/sub", {"a": 1}, "echo >> /steps; x"]));
     }
 }

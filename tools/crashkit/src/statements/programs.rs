@@ -163,7 +163,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program {
         name: "session",
         around: &[],
-        source: "[__shell__ = '/bin/sh'] -> { try | { session s | [s.send: \"STEP(a.1)\\n\"] -> <s ?? 'a.1': timeout=60> \
+        source: "[__shell__ = '/bin/sh'] -> { try | { session s | [s.send: \"STEP(a.1); echo d''one\\n\"] -> <s ?? '*done': timeout=60> \
                  =>> print('= session', $STATUS) } } =>> ['STEP(b.1)'] -> print('= end')",
         // A restart of the server closes the session.
         or: &["= session -1\n= end\n", "= end\n"],
