@@ -260,7 +260,7 @@ impl<'a> Lane<'a> {
         Figures::count(&self.figures.kills);
         self.no_ghosts(0, &context);
         let noted = self.notes.steps(round.run);
-        let mut server = self.next((hit + piece.at as u64) % 2 == 0)?;
+        let mut server = self.next((hit + piece.at as u64).is_multiple_of(2))?;
         let client = self.client(&server);
         let came = round.drive(&mut server, &client, PATIENCE)?;
         match (came, begin) {

@@ -150,7 +150,7 @@ fn repeats(calm: &Left, steps: &[String], open: &[String], wrong: &mut Vec<Strin
     }
     for (step, &times) in &count(steps) {
         let usual = count(&calm.steps).get(step).copied().unwrap_or(0);
-        let allowed = usual + usize::from(last.get(branch(step)) == Some(&step));
+        let allowed = usual + usize::from(last.get(branch(step)) == Some(step));
         if times > allowed {
             wrong.push(format!("step {step} was run {times} times, not {usual}"));
         }
