@@ -39,8 +39,8 @@ mod world;
 mod tests;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -145,7 +145,8 @@ impl Engine {
         }
         engine.thread("engine-sync", |inner| inner.outbox.run(|| inner.tree.sync()))?;
         engine.thread("engine-timer", |inner| inner.timers.run(|id| inner.wake(id)))?;
-        engine.thread("engine-feed", move |inner| listen(inner, &feed))?;
+        let weak = Arc::downgrade(&engine.inner);
+        engine.spawn("engine-feed", move || listen(&weak, &feed))?;
         engine.thread("engine-action", actions::run)?;
         if engine.inner.limits.keep_finished.is_some() {
             engine.thread("engine-expiry", expire)?;
@@ -167,9 +168,13 @@ impl Engine {
         work: impl FnOnce(&Arc<Inner>) + Send + 'static,
     ) -> Result<(), Fault> {
         let inner = Arc::clone(&self.inner);
+        self.spawn(name, move || work(&inner))
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Fault> {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || work(&inner))
+            .spawn(work)
             .map_err(Fault::internal)?;
         self.inner.threads.lock().push(thread);
         Ok(())
@@ -559,9 +564,9 @@ impl Engine {
     }
 }
 
-/// Wakes those who wait for what changed.
-fn listen(inner: &Arc<Inner>, feed: &Subscription) {
-    let weak = Arc::downgrade(inner);
+/// Wakes those who wait for what changed. It must not hold the engine while it waits: the store
+/// is let go with the engine, and only that ends the feed.
+fn listen(weak: &Weak<Inner>, feed: &Subscription) {
     while let Some(fed) = feed.recv() {
         let Some(inner) = weak.upgrade() else { return };
         if inner.stopping() {

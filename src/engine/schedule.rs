@@ -52,6 +52,8 @@ pub(super) fn run(inner: &Arc<Inner>) {
             inner.schedules.missed_still();
             wait = LOOK_AGAIN;
         }
+        // Before the wall clock is read: what passes in between must not be slept again.
+        let begun = inner.clock.monotonic();
         let now = inner.now();
         let next = agenda.look(now, |id, due| fire::fire(inner, id, due, now));
         #[cfg(test)]
@@ -59,8 +61,7 @@ pub(super) fn run(inner: &Arc<Inner>) {
         let left = next.map_or(wait, |next| {
             Duration::try_from(next.duration_since(now)).unwrap_or_default().min(wait)
         });
-        let until = inner.clock.monotonic().saturating_add(left);
-        inner.clock.wait(&inner.schedules.alarm, Some(until));
+        inner.clock.wait(&inner.schedules.alarm, Some(begun.saturating_add(left)));
         news = inner.schedules.take();
     }
 }

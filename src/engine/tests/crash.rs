@@ -265,3 +265,17 @@ fn a_process_whose_code_was_compiled_by_another_version_says_so_and_ends() {
     assert_eq!(world.ended(id).status, Status::Aborted);
     assert!(world.console(id).contains("compiled by another version"), "{}", world.console(id));
 }
+
+// rule: operations/stop
+#[test]
+fn an_engine_that_was_stopped_lets_go_of_the_store() {
+    let mut world = World::new();
+    let job = world.jobflow("job", "sleep(60)");
+    let id = world.start(job);
+    world.waits(id);
+    let engine = world.engine.take().unwrap();
+    let inner = Arc::downgrade(&engine.inner);
+    engine.stop(Duration::ZERO);
+    drop(engine);
+    world.until("the store is let go", || inner.strong_count() == 0);
+}
