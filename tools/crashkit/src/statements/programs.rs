@@ -179,7 +179,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     plain(
         "urlopen",
         "urlopen('URL(a.1)') -> print($RESULT.code, $RESULT.text) -> sleep(0.05) -> urlopen('URL(a.2)') \
-         -> print($RESULT.text)",
+         -> return($RESULT.text)",
     ),
 ];
 
