@@ -12,6 +12,7 @@ mod model;
 mod offline;
 mod random;
 mod run;
+mod scratch;
 mod server;
 mod statements;
 mod types;

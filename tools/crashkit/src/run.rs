@@ -13,6 +13,7 @@ use crate::load::{FLOW, FLOW_SOURCE, Load};
 use crate::model::Model;
 use crate::offline;
 use crate::random::Random;
+use crate::scratch::Scratch;
 use crate::server::{Begun, Server, Site, clear_mount, program};
 
 /// A point that is not passed within this time of load is not on the way of these clients.
@@ -37,11 +38,7 @@ struct Cycles<'a> {
 
 /// Whether all is as it should be.
 pub(crate) fn run(arguments: &Run) -> Result<bool, String> {
-    let scratch = tempfile::Builder::new()
-        .prefix("crashkit-")
-        .tempdir_in(&arguments.dir)
-        .map_err(|error| error.to_string())?;
-    let root = scratch.path().canonicalize().map_err(|error| error.to_string())?;
+    let (scratch, root) = Scratch::make(&arguments.dir)?;
     let mount = (!arguments.no_mount).then(|| root.join("mount"));
     if let Some(mount) = &mount {
         std::fs::create_dir(mount).map_err(|error| error.to_string())?;
@@ -76,11 +73,7 @@ pub(crate) fn run(arguments: &Run) -> Result<bool, String> {
         clear_mount(mount);
     }
     let clean = cycles.summary();
-    if done.is_err() || !clean {
-        let kept = scratch.keep();
-        eprintln!("crashkit: what is left is in {}", kept.display());
-    }
-    done.map(|()| clean)
+    scratch.end(done.map(|()| clean))
 }
 
 impl Cycles<'_> {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::Statements;
 use crate::client::{Client, PATIENCE};
 use crate::random::Random;
+use crate::scratch::Scratch;
 use crate::server::{Begun, Server, Site, program};
 use drive::{Begin, Came, Round};
 use judge::{Killed, Left};
@@ -81,11 +82,7 @@ struct Lane<'a> {
 
 /// Whether all is as it should be.
 pub(crate) fn run(arguments: &Statements) -> Result<bool, String> {
-    let scratch = tempfile::Builder::new()
-        .prefix("crashkit-")
-        .tempdir_in(&arguments.dir)
-        .map_err(|error| error.to_string())?;
-    let root = scratch.path().canonicalize().map_err(|error| error.to_string())?;
+    let (scratch, root) = Scratch::make(&arguments.dir)?;
     let only = arguments.only.as_str();
     let modes = [false, true];
     let pieces: VecDeque<_> = (0..PROGRAMS.len())
@@ -112,10 +109,7 @@ pub(crate) fn run(arguments: &Statements) -> Result<bool, String> {
     });
     let clean = figures.summary();
     let done: Result<(), String> = done.into_iter().collect();
-    if done.is_err() || !clean {
-        eprintln!("crashkit: what is left is in {}", scratch.keep().display());
-    }
-    done.map(|()| clean)
+    scratch.end(done.map(|()| clean))
 }
 
 impl Figures {

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::Types;
 use crate::client::{Client, Lost, Reply};
 use crate::judge;
+use crate::scratch::Scratch;
 use crate::server::{Begun, Server, Site, program};
 
 /// The points that each commit passes.
@@ -44,11 +45,7 @@ struct Change<'a> {
 
 /// Whether all is as it should be.
 pub(crate) fn run(arguments: &Types) -> Result<bool, String> {
-    let scratch = tempfile::Builder::new()
-        .prefix("crashkit-")
-        .tempdir_in(&arguments.dir)
-        .map_err(|error| error.to_string())?;
-    let root = scratch.path().canonicalize().map_err(|error| error.to_string())?;
+    let (scratch, root) = Scratch::make(&arguments.dir)?;
     let site = Site {
         program: program(arguments.kompira.as_deref())?,
         data: root.join("data"),
@@ -56,11 +53,7 @@ pub(crate) fn run(arguments: &Types) -> Result<bool, String> {
         log: root.join("server.log"),
     };
     let mut change = Change { arguments, site, token: String::new(), fields: 0 };
-    let done = change.all();
-    if !matches!(done, Ok(true)) {
-        eprintln!("crashkit: what is left is in {}", scratch.keep().display());
-    }
-    done
+    scratch.end(change.all())
 }
 
 impl Change<'_> {
