@@ -6,6 +6,7 @@ mod asking;
 mod backup;
 mod batch;
 mod channels;
+mod clients;
 mod commands;
 mod history;
 mod limits;

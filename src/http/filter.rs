@@ -23,8 +23,10 @@ pub(super) enum Attribute {
     Time,
     /// A path, a name, a truth value, a word: equal only.
     Exact,
-    /// A word that may be repeated: one of them.
-    AnyOf,
+    /// True or false: equal only.
+    Truth,
+    /// A word out of these that may be repeated: one of them.
+    AnyOf(&'static [&'static str]),
     /// A path that may be absent: equal, and `isnull`.
     Nullable,
     /// A part of a time expression: equal, and contained.
@@ -88,14 +90,14 @@ pub(super) fn conditions(
         let attribute = table.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         let attribute = attribute
             .ok_or_else(|| Failure::field(key, "There is no such attribute to filter by."))?;
-        if attribute == Attribute::AnyOf
+        let test = test(key, attribute, lookup, value, zone)?;
+        if let Test::OneOf(word) = &test
             && let Some(Test::OneOf(words)) =
                 found.iter_mut().find(|c| c.attribute == name).map(|c| &mut c.test)
         {
-            words.push(value.to_owned());
+            words.extend_from_slice(word);
             continue;
         }
-        let test = test(key, attribute, lookup, value, zone)?;
         // The same key again: the last one counts.
         found.retain(|condition| condition.attribute != name || condition.lookup != lookup);
         found.push(Condition { attribute: name.to_owned(), lookup: lookup.to_owned(), test });
@@ -112,13 +114,15 @@ fn test(
 ) -> Result<Test, Failure> {
     let no_lookup = || Failure::field(key, format!("This attribute has no lookup '{lookup}'."));
     Ok(match (attribute, lookup) {
-        (Attribute::AnyOf, "exact") => Test::OneOf(vec![value.to_owned()]),
+        (Attribute::AnyOf(words), "exact") => {
+            if !words.contains(&value) {
+                return Err(Failure::field(key, format!("One of {}.", words.join(", "))));
+            }
+            Test::OneOf(vec![value.to_owned()])
+        }
+        (Attribute::Truth, "exact") => Test::Same(Json::Bool(truth(key, value)?)),
         (Attribute::Nullable, "isnull") => Test::Null(truth(key, value)?),
-        (Attribute::Exact | Attribute::Nullable, "exact") => Test::Same(match value {
-            "true" | "True" => Json::Bool(true),
-            "false" | "False" => Json::Bool(false),
-            text => Json::from(text),
-        }),
+        (Attribute::Exact | Attribute::Nullable, "exact") => Test::Same(Json::from(value)),
         (Attribute::Part, "exact") => Test::Text(TextTest::Equal, value.to_owned(), false),
         (Attribute::Part, "contains") => Test::Text(TextTest::Contains, value.to_owned(), false),
         (Attribute::Text, lookup) => {
@@ -222,9 +226,6 @@ impl Condition {
                 value == wanted
                     || match (value, wanted) {
                         (Json::Number(number), Json::String(text)) => number.to_string() == *text,
-                        // A truth value is also written as a digit.
-                        (Json::Bool(true), Json::String(text)) => text == "1",
-                        (Json::Bool(false), Json::String(text)) => text == "0",
                         _ => false,
                     }
             }
@@ -279,14 +280,14 @@ pub(super) fn sort(rows: &mut [(Json, usize)], keys: &[(String, bool)]) {
     });
 }
 
-/// Null first, then truth, numbers, texts.
+/// Truth, numbers, texts; null last, as among objects.
 fn compare(a: &Json, b: &Json) -> Ordering {
     let rank = |value: &Json| match value {
-        Json::Null => 0,
-        Json::Bool(_) => 1,
-        Json::Number(_) => 2,
-        Json::String(_) => 3,
-        Json::Array(_) | Json::Object(_) => 4,
+        Json::Bool(_) => 0,
+        Json::Number(_) => 1,
+        Json::String(_) => 2,
+        Json::Array(_) | Json::Object(_) => 3,
+        Json::Null => 4,
     };
     match (a, b) {
         (Json::Bool(a), Json::Bool(b)) => a.cmp(b),
@@ -307,8 +308,8 @@ mod tests {
         ("name", Attribute::Text),
         ("lineno", Attribute::Number),
         ("started_time", Attribute::Time),
-        ("status", Attribute::AnyOf),
-        ("suspended", Attribute::Exact),
+        ("status", Attribute::AnyOf(&["DONE", "NEW", "RUNNING"])),
+        ("suspended", Attribute::Truth),
         ("invoker", Attribute::Nullable),
     ];
 

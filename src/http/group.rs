@@ -16,7 +16,7 @@ use crate::auth::Group;
 use crate::tree::principals::{GroupDraft, GroupPatch};
 
 const TABLE: &[(&str, Attribute)] =
-    &[("name", Attribute::Text), ("is_ldap_group", Attribute::Exact)];
+    &[("name", Attribute::Text), ("is_ldap_group", Attribute::Truth)];
 
 /// `/config/group`.
 pub(super) async fn collection(ask: &Arc<Ask>, body: Body) -> Answer {

@@ -302,7 +302,7 @@ pub fn find(target: &Target) -> Option<Hit> {
     let mut method = target.method.as_deref();
     let is_virtual = ROOTS.iter().any(|root| names.starts_with(root));
     // A virtual root has no other children than its members.
-    if matches!(method, Some("children")) && ROOTS.contains(&names.as_slice()) {
+    if matches!(method, Some("children" | "descendant")) && ROOTS.contains(&names.as_slice()) {
         method = None;
     }
     PATTERNS.iter().filter(|pattern| !pattern.row.path.starts_with("/-/")).find_map(|pattern| {
@@ -350,6 +350,7 @@ mod tests {
             ("/a/b.attachments/f/0", Resource::AttachmentElement, 0),
             ("/process", Resource::Processes, 0),
             ("/process.children", Resource::Processes, 0),
+            ("/config/group.descendant", Resource::Groups, 0),
             ("/process/id_31", Resource::Process, 31),
             ("/process/id_31.wait", Resource::Wait, 31),
             ("/config/user/id_1", Resource::User, 1),

@@ -28,8 +28,8 @@ const TABLE: &[(&str, Attribute)] = &[
     ("last_name", Attribute::Text),
     ("email", Attribute::Text),
     ("last_login", Attribute::Time),
-    ("is_active", Attribute::Exact),
-    ("is_ldap_user", Attribute::Exact),
+    ("is_active", Attribute::Truth),
+    ("is_ldap_user", Attribute::Truth),
     ("home_directory", Attribute::Exact),
     ("environment", Attribute::Exact),
 ];

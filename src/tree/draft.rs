@@ -75,6 +75,8 @@ pub struct Patch {
     pub content: Option<Content>,
     /// Values of a Config (needs the execute permission).
     pub data: Option<Dict>,
+    /// What happens to values of a Config that are not given, if any are.
+    pub replace_data: Replace,
     /// Shown instead of the name.
     pub display_name: Option<String>,
     /// Free text.

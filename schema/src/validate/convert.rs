@@ -1,6 +1,6 @@
 //! Conversion: what a client offers becomes what the field holds.
 
-use super::{Context, Outside, check, cleared_value};
+use super::{Context, Outside, Source, check, cleared_value};
 use crate::error::{Message, Problem};
 use crate::field::{Elem, FieldType, Shape};
 use crate::limits::{FIELDS_MAX, PROBLEMS_MAX};
@@ -62,6 +62,12 @@ pub(super) fn field(
     let shape = def.field_type.shape;
     let value = match (shape, value) {
         (_, Value::Null) => cleared_value(shape),
+        // Clients that know no media type say `false`.
+        (Shape::One(Elem::String | Elem::Text | Elem::LargeText), Value::Bool(false))
+            if ctx.source == Source::Json =>
+        {
+            Value::Str(String::new())
+        }
         (Shape::One(_), value) => one(def.name.clone(), value, ctx),
         (Shape::Array(_), Value::Array(list)) => Value::Array(
             list.into_iter()

@@ -70,6 +70,19 @@ fn no(key: &str) -> Result<Value, Vec<String>> {
 
 // rule: objects/conversion
 #[test]
+fn false_of_json_is_an_empty_text_in_a_field_of_its_own() {
+    for kind in ["String", "Text", "LargeText"] {
+        assert_eq!(from(Source::Json, kind, Value::Bool(false)), Ok("".into()), "{kind}");
+        assert_eq!(from(Source::Json, kind, Value::Bool(true)), Ok("true".into()), "{kind}");
+        assert_eq!(lang(kind, Value::Bool(false)), Ok("false".into()), "{kind}");
+    }
+    let list = Value::Array(vec![Value::Bool(false)]);
+    let texts = Value::Array(vec!["false".into()]);
+    assert_eq!(from(Source::Json, "Array<String>", list), Ok(texts));
+}
+
+// rule: objects/conversion
+#[test]
 fn numbers_are_converted_when_nothing_is_lost() {
     assert_eq!(lang("Integer", "12"), Ok(Value::Int(12)));
     assert_eq!(lang("Integer", " -42 "), Ok(Value::Int(-42)));

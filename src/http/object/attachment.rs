@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use kompira_schema::error::{Fault, Kind};
+use kompira_schema::field::{Elem, Shape};
 use kompira_schema::message;
 use kompira_schema::value::{FileValue, Value};
 
@@ -15,7 +16,7 @@ use crate::http::answer::{self, Failure};
 use crate::http::lenient;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::http::stream;
-use crate::tree::{Content, Element, Txn};
+use crate::tree::{Content, Element, Object, Txn};
 
 /// Pieces that wait for the store.
 const PIECES_MAX: usize = 16;
@@ -49,18 +50,33 @@ fn present<'a>(value: &'a Value, element: Option<&str>) -> Option<&'a FileValue>
     }
 }
 
+/// Whether a field is for one attachment.
+fn holds_a_file(object: &Object, field: &str) -> bool {
+    let def = object.stub.def.field(field);
+    def.is_some_and(|def| def.field_type.shape == Shape::One(Elem::File))
+}
+
 async fn get(ask: &Arc<Ask>) -> Answer {
-    let (file, rev) = ask
+    let (file, rev) = match ask
         .blocking(|ask| {
             let view = ask.service.tree.view();
             let id = view.resolve(&ask.target.path)?;
             let object = view.get(&ask.who, id)?;
             let (field, element) = place(ask);
             let value = view.field(&object, field).ok_or_else(nothing)?;
-            let file = present(&value, element).ok_or_else(nothing)?.clone();
-            Ok((file, object.stub.head.rev))
+            let rev = object.stub.head.rev;
+            match present(&value, element) {
+                Some(file) => Ok((Some(file.clone()), rev)),
+                None if element.is_none() && holds_a_file(&object, field) => Ok((None, rev)),
+                None => Err(nothing()),
+            }
         })
-        .await?;
+        .await?
+    {
+        (Some(file), rev) => (file, rev),
+        // The field is there, and empty.
+        (None, rev) => return Ok(with_etag(answer::nothing(), rev)),
+    };
     let part = range::wanted(&ask.headers, file.size, rev);
     let (status, from, len) = match part {
         Wanted::All => (StatusCode::OK, 0, file.size),

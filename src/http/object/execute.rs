@@ -30,8 +30,8 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
         trace: flag(&body, "trace")?.unwrap_or_default(),
         checkpoint_mode: flag(&body, "checkpoint_mode")?,
         monitoring_mode: monitoring(&body)?,
-        node: object(&view, &body, "node")?,
-        account: object(&view, &body, "account")?,
+        node: object(ask, &view, &body, "node", "NodeInfo")?,
+        account: object(ask, &view, &body, "account", "AccountInfo")?,
         ..StartOptions::default()
     };
     let params = match (body.get("command_line"), body.get("parameters")) {
@@ -81,7 +81,14 @@ pub(in crate::http) fn monitoring(body: &Map<String, Json>) -> Result<Option<Mon
     }
 }
 
-fn object(view: &View, body: &Map<String, Json>, key: &str) -> Result<Option<ObjectId>, Failure> {
+/// An object of a built-in type that the caller can read.
+fn object(
+    ask: &Ask,
+    view: &View,
+    body: &Map<String, Json>,
+    key: &str,
+    kind: &str,
+) -> Result<Option<ObjectId>, Failure> {
     let text = match body.get(key) {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::String(text)) => text,
@@ -89,5 +96,13 @@ fn object(view: &View, body: &Map<String, Json>, key: &str) -> Result<Option<Obj
     };
     let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
     let path = ObjectPath::parse(text).map_err(|_| missing())?;
-    view.resolve(&path).map(Some).map_err(|_| missing())
+    let id = view.resolve(&path).map_err(|_| missing())?;
+    let def = view.type_of(id)?;
+    if !def.builtin || def.name != kind {
+        return Err(Failure::field(key, format!("Object '{text}' is no {kind}.")));
+    }
+    if !view.access(&ask.who, id)?.read {
+        return Err(Failure::field(key, format!("Object '{text}' cannot be read.")));
+    }
+    Ok(Some(id))
 }

@@ -1,13 +1,29 @@
 //! Which objects a list holds, and in what order (rules: http/filters, http/ordering).
 
+use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::ObjectId;
 use kompira_schema::value::Value;
 
-use crate::http::answer::Failure;
+use crate::http::answer::{self, Failure};
 use crate::http::query::{Page, Query as Url};
 use crate::http::route::Ask;
 use crate::tree::View;
 use crate::tree::query::{Depth, Paged, Query};
+
+/// What is wrong with a parameter stands under its key.
+fn keyed(url: &Url, fault: Fault) -> Failure {
+    let told = fault.told();
+    if fault.kind() != Kind::BadRequest || !told.key.starts_with("find.") {
+        return fault.into();
+    }
+    let named = told.args.iter().find(|(name, _)| *name == "key").map(|(_, key)| key.as_str());
+    let at = match named {
+        Some(key) if url.get(key).is_some() => key,
+        Some(_) => "order_by",
+        None => "after",
+    };
+    Failure::field(at, answer::text(told))
+}
 
 /// The page of objects below `id` that the query asks for, and its number.
 pub(super) fn find(
@@ -17,21 +33,23 @@ pub(super) fn find(
     deep: bool,
 ) -> Result<(Paged, usize), Failure> {
     let size = ask.query.page_size();
+    let wrong = |fault| keyed(&ask.query, fault);
     let asked = |skip, size| query(&ask.query, deep, skip, size);
     // `after` without a value begins (rule: tree/paging).
     if let Some(after) = ask.query.get("after") {
         let after = Some(after).filter(|text| !text.is_empty());
-        return Ok((view.find_page(&ask.who, id, &asked(0, size), after)?, 1));
+        let found = view.find_page(&ask.who, id, &asked(0, size), after);
+        return Ok((found.map_err(wrong)?, 1));
     }
     let number = match ask.query.page()? {
         Page::Number(number) => number,
         Page::Last => {
-            let counted = view.find(&ask.who, id, &asked(0, 0))?;
+            let counted = view.find(&ask.who, id, &asked(0, 0)).map_err(wrong)?;
             Page::Last.number(counted.total, size)?
         }
     };
     let skip = (number - 1).saturating_mul(size);
-    let paged = view.find_page(&ask.who, id, &asked(skip, size), None)?;
+    let paged = view.find_page(&ask.who, id, &asked(skip, size), None).map_err(wrong)?;
     Page::Number(number).number(paged.found.total, size)?;
     Ok((paged, number))
 }

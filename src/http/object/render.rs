@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::auth::{Acl, Rights};
 use crate::http::query::Query;
 use crate::http::value::{datetime, to_json};
-use crate::tree::{Stub, View};
+use crate::tree::{Object, Stub, View};
 
 /// Which attributes an answer holds.
 #[derive(Debug, Clone, Default)]
@@ -42,10 +42,7 @@ pub(super) fn detail(
 ) -> Result<(Json, Rev), Fault> {
     let object = view.get(who, id)?;
     let fields = if want.has("fields") { Some(fields(view, who, &object)?) } else { None };
-    let data = match &object.data {
-        Some(data) => Some(to_json(view, &Value::Dict(data.clone()))?),
-        None => None,
-    };
+    let data = if want.has("data") { data(view, who, &object)? } else { None };
     let rev = object.stub.head.rev;
     Ok((render(view, &object.stub, Some(Inner { fields, data }), want)?, rev))
 }
@@ -65,11 +62,7 @@ pub(in crate::http) fn listed(
 }
 
 /// An object as it was; its passwords stay hidden, whoever asks.
-pub(in crate::http) fn former(
-    view: &View,
-    object: &crate::tree::Object,
-    want: &Want,
-) -> Result<Json, Fault> {
+pub(in crate::http) fn former(view: &View, object: &Object, want: &Want) -> Result<Json, Fault> {
     let mut map = Map::new();
     for def in object.stub.def.fields() {
         let value = view.field(object, &def.name).unwrap_or_default();
@@ -152,33 +145,52 @@ fn groups(view: &View, acl: &Acl) -> Json {
 }
 
 /// All fields in the order of the type: stored, else default, else empty.
-fn fields(view: &View, who: &Caller, object: &crate::tree::Object) -> Result<Json, Fault> {
+fn fields(view: &View, who: &Caller, object: &Object) -> Result<Json, Fault> {
     let mut map = Map::new();
     for def in object.stub.def.fields() {
         let value = view.field(object, &def.name).unwrap_or_default();
-        let json = match value.as_ref() {
-            Value::Sealed(_) => password(view, who, object, &def.name, None)?,
-            Value::Array(list) if list.iter().any(is_sealed) => {
-                let mut out = Vec::with_capacity(list.len());
-                for (index, value) in list.iter().enumerate() {
-                    let element = index.to_string();
-                    out.push(element_json(view, who, object, &def.name, &element, value)?);
-                }
-                Json::Array(out)
-            }
-            Value::Dict(dict) if dict.values().any(is_sealed) => {
-                let mut out = Map::new();
-                for (key, value) in dict {
-                    let json = element_json(view, who, object, &def.name, key, value)?;
-                    out.insert(key.clone(), json);
-                }
-                Json::Object(out)
-            }
-            value => to_json(view, value)?,
-        };
+        let json = shown(view, who, object, &def.name, value.as_ref())?;
         map.insert(def.name.clone(), json);
     }
     Ok(Json::Object(map))
+}
+
+/// The values of a Config; `None`: the object has none.
+pub(super) fn data(view: &View, who: &Caller, object: &Object) -> Result<Option<Json>, Fault> {
+    let Some(data) = &object.data else { return Ok(None) };
+    let mut map = Map::new();
+    for (key, value) in data {
+        map.insert(key.clone(), shown(view, who, object, &format!("data.{key}"), value)?);
+    }
+    Ok(Some(Json::Object(map)))
+}
+
+/// A value with its passwords, as far as the caller may see them. `field` is `data.KEY` in a Config.
+fn shown(
+    view: &View,
+    who: &Caller,
+    object: &Object,
+    field: &str,
+    value: &Value,
+) -> Result<Json, Fault> {
+    Ok(match value {
+        Value::Sealed(_) => password(view, who, object, field, None)?,
+        Value::Array(list) if list.iter().any(is_sealed) => {
+            let mut out = Vec::with_capacity(list.len());
+            for (index, value) in list.iter().enumerate() {
+                out.push(element_json(view, who, object, field, &index.to_string(), value)?);
+            }
+            Json::Array(out)
+        }
+        Value::Dict(dict) if dict.values().any(is_sealed) => {
+            let mut out = Map::new();
+            for (key, value) in dict {
+                out.insert(key.clone(), element_json(view, who, object, field, key, value)?);
+            }
+            Json::Object(out)
+        }
+        value => to_json(view, value)?,
+    })
 }
 
 fn is_sealed(value: &Value) -> bool {
@@ -188,7 +200,7 @@ fn is_sealed(value: &Value) -> bool {
 fn element_json(
     view: &View,
     who: &Caller,
-    object: &crate::tree::Object,
+    object: &Object,
     field: &str,
     element: &str,
     value: &Value,
@@ -204,7 +216,7 @@ fn element_json(
 fn password(
     view: &View,
     who: &Caller,
-    object: &crate::tree::Object,
+    object: &Object,
     field: &str,
     element: Option<&str>,
 ) -> Result<Json, Fault> {

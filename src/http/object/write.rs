@@ -6,7 +6,7 @@ use kompira_schema::id::{ObjectId, Rev, UserId};
 use kompira_schema::layout::json;
 use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::tree::Caller;
-use kompira_schema::types::Container;
+use kompira_schema::types::{Container, TypeDef};
 use kompira_schema::validate::Source;
 use kompira_schema::value::{Dict, Ref, Value};
 use serde_json::{Map, Value as Json};
@@ -16,7 +16,7 @@ use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
 use crate::http::table::Act;
-use crate::tree::{Draft, Patch, Replace, Txn, View};
+use crate::tree::{Draft, Patch, Replace, Stub, Txn, View};
 
 const REQUIRED: &str = "This field is required.";
 
@@ -31,7 +31,7 @@ struct Wish {
     groups: Option<Map<String, Json>>,
     display_name: Option<String>,
     description: Option<String>,
-    data: Option<Dict>,
+    data: Option<Map<String, Json>>,
 }
 
 impl Wish {
@@ -63,7 +63,7 @@ impl Wish {
         let fields = object("fields").map(|fields| json::dict(&fields));
         let users = object("user_permissions");
         let groups = object("group_permissions");
-        let data = object("data").map(|data| json::dict(&data));
+        let data = object("data");
         if !problems.is_empty() {
             return Err(Failure::Fields(problems));
         }
@@ -249,9 +249,11 @@ fn create_in(
 ) -> Result<ObjectId, Failure> {
     let type_id = type_of_new(who, txn, wish, parent)?;
     let inherited = txn.stub(who, parent)?.acl;
+    let def = txn.type_def(type_id)?;
     let draft = Draft {
         fields: wish.fields.clone().unwrap_or_default(),
         source: Some(Source::Json),
+        data: wish.data.as_ref().filter(|_| has_data(&def)).map(json::dict),
         display_name: wish.display_name.clone(),
         description: wish.description.clone(),
         owner: wish.owner(txn)?,
@@ -300,17 +302,38 @@ fn patch(who: &Caller, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Resul
     let stub = txn.stub(who, id)?;
     let differs =
         |wished: &Option<String>, present: &str| wished.clone().filter(|text| text != present);
+    let replace = if put { Replace::All } else { Replace::Given };
     Ok(Patch {
         fields: wish.fields.clone().unwrap_or_default(),
-        replace: if put { Replace::All } else { Replace::Given },
+        replace,
         source: Some(Source::Json),
-        data: wish.data.clone(),
+        data: data(who, txn, wish, &stub)?,
+        replace_data: replace,
         display_name: differs(&wish.display_name, &stub.display_name),
         description: differs(&wish.description, &stub.description),
         owner: wish.owner(txn)?.filter(|owner| *owner != stub.head.owner),
         acl: wish.acl(txn, &stub.acl)?.filter(|acl| *acl != stub.acl.as_ref().clone().normalised()),
         ..Patch::default()
     })
+}
+
+/// The wished values of a Config. What is as it was needs no right to change it.
+fn data(who: &Caller, txn: &Txn, wish: &Wish, stub: &Stub) -> Result<Option<Dict>, Failure> {
+    let Some(wished) = wish.data.as_ref().filter(|_| has_data(&stub.def)) else {
+        return Ok(None);
+    };
+    if stub.access.read && !stub.access.execute {
+        let present = render::data(txn, who, &txn.get(who, stub.head.id)?)?.unwrap_or_default();
+        if wished.iter().all(|(key, value)| present.get(key) == Some(value)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(json::dict(wished)))
+}
+
+/// Whether its objects have values besides their fields; elsewhere the key means nothing.
+fn has_data(def: &TypeDef) -> bool {
+    def.builtin && def.name == "Config"
 }
 
 /// The object as it is now. Whoever may write and not read gets its properties alone.

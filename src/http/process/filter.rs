@@ -12,17 +12,20 @@ use crate::http::object::Want;
 use crate::http::query::Query;
 use crate::tree::View;
 
+/// States of a process.
+const STATUSES: &[&str] = &["NEW", "READY", "RUNNING", "WAITING", "ABORTED", "DONE"];
+
 /// Attributes to filter and order by (documented table).
 const TABLE: &[(&str, Attribute)] = &[
     ("job", Attribute::Exact),
     ("user", Attribute::Exact),
     ("started_time", Attribute::Time),
     ("finished_time", Attribute::Time),
-    ("status", Attribute::AnyOf),
+    ("status", Attribute::AnyOf(STATUSES)),
     ("schedule", Attribute::Exact),
     ("parent", Attribute::Exact),
     ("current_job", Attribute::Exact),
-    ("suspended", Attribute::Exact),
+    ("suspended", Attribute::Truth),
     ("lineno", Attribute::Number),
     ("console", Attribute::Text),
     ("invoker", Attribute::Nullable),

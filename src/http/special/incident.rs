@@ -32,7 +32,7 @@ pub(super) const TABLE: &[(&str, Attribute)] = &[
     ("service", Attribute::Text),
     ("created_date", Attribute::Time),
     ("closed_date", Attribute::Time),
-    ("status", Attribute::AnyOf),
+    ("status", Attribute::AnyOf(&["OPENED", "WORKING", "CLOSED"])),
     ("owner", Attribute::Exact),
 ];
 

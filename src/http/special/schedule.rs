@@ -43,7 +43,7 @@ pub(super) const TABLE: &[(&str, Attribute)] = &[
     ("day_of_week", Attribute::Part),
     ("hour", Attribute::Part),
     ("minute", Attribute::Part),
-    ("disabled", Attribute::Exact),
+    ("disabled", Attribute::Truth),
 ];
 
 fn patch(txn: &Txn, body: &Map<String, Json>, whole: bool) -> Result<SchedulePatch, Failure> {

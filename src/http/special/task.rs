@@ -27,7 +27,7 @@ pub(super) const TABLE: &[(&str, Attribute)] = &[
     ("name", Attribute::Text),
     ("title", Attribute::Text),
     ("message", Attribute::Text),
-    ("status", Attribute::AnyOf),
+    ("status", Attribute::AnyOf(&["WAITING", "ONGOING", "DONE", "CANCELED"])),
     ("owner", Attribute::Exact),
     ("created_date", Attribute::Time),
     ("closed_date", Attribute::Time),

@@ -116,6 +116,22 @@ impl Txn {
         Ok(())
     }
 
+    /// What a user refers to is of a built-in type.
+    fn check_kind(
+        &self,
+        target: Option<ObjectId>,
+        field: &str,
+        wanted: &'static str,
+    ) -> Result<(), Fault> {
+        let Some(id) = target else { return Ok(()) };
+        let def = self.type_of(id)?;
+        if def.builtin && def.name == wanted {
+            return Ok(());
+        }
+        let message = message!("user.wrong_type", wanted = wanted, found = def.name);
+        Err(Fault::invalid(vec![Problem { at: field.to_owned(), message }]))
+    }
+
     fn change_user(&mut self, before: &User, patch: UserPatch) -> Result<(), Fault> {
         let mut user = before.clone();
         if let Some(name) = patch.username.filter(|name| *name != user.username) {
@@ -140,8 +156,14 @@ impl Txn {
                 *place = text;
             }
         }
-        user.environment = patch.environment.unwrap_or(user.environment);
-        user.home = patch.home.unwrap_or(user.home);
+        if let Some(environment) = patch.environment {
+            self.check_kind(environment, "environment", "Environment")?;
+            user.environment = environment;
+        }
+        if let Some(home) = patch.home {
+            self.check_kind(home, "home_directory", "Directory")?;
+            user.home = home;
+        }
         if let Some(mut groups) = patch.groups {
             groups.retain(|group| *group != Group::OTHER);
             groups.sort_unstable();

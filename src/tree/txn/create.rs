@@ -16,7 +16,7 @@ use super::{Txn, entry_for, place_of};
 use crate::audit::{Class, Target, Verb};
 use crate::store::{Body, Counter, EntryKind, What};
 use crate::tree::behaviour::Saving;
-use crate::tree::draft::Draft;
+use crate::tree::draft::{Draft, Replace};
 use crate::tree::fault;
 use crate::tree::model::Head;
 use crate::tree::value::DATA;
@@ -131,7 +131,8 @@ impl Txn {
         if behaviour.has_data()
             && let Some(data) = draft.data
         {
-            let stored = self.config_data(id, name.as_str(), &body, data, intake)?;
+            let stored =
+                self.config_data(id, name.as_str(), &body, data, Replace::Given, intake)?;
             body.set_field(DATA, Value::Dict(stored));
         }
         let owner = self.new_owner(draft.owner)?;
@@ -276,12 +277,16 @@ impl Txn {
         name: &str,
         body: &Body,
         data: Dict,
+        replace: Replace,
         intake: Intake,
     ) -> Result<Dict, Fault> {
         let fields: Dict = body.fields.iter().cloned().collect();
         let def = crate::tree::value::definition(name, &fields);
         let mut stored = crate::tree::value::data_of(body);
         let given = self.convert(&def, id, data, &stored, intake, "data.")?;
+        if replace == Replace::All {
+            stored.clear();
+        }
         stored.extend(given);
         Ok(stored)
     }

@@ -265,11 +265,24 @@ impl View {
     }
 }
 
+fn is_system(def: &TypeDef, name: &str) -> bool {
+    def.field(name).is_some_and(|field| field.access == Access::System)
+}
+
+/// Without fields that only the server writes when they come back with what a client of HTTP was
+/// given; from anyone else they are refused (rule: `tree/system-fields`).
+pub(super) fn writable(def: &TypeDef, fields: &Dict, source: Source) -> Result<Dict, Fault> {
+    let mut fields = fields.clone();
+    if source == Source::Json {
+        fields.retain(|name, _| !is_system(def, name));
+    }
+    refuse_system(def, &fields)?;
+    Ok(fields)
+}
+
 /// Fields that only the server writes may not come from a caller.
 pub(super) fn refuse_system(def: &TypeDef, fields: &Dict) -> Result<(), Fault> {
-    let system =
-        |name: &&String| def.field(name).is_some_and(|field| field.access == Access::System);
-    match fields.keys().find(system) {
+    match fields.keys().find(|name| is_system(def, name)) {
         Some(name) => Err(Fault::new(Kind::Protected, message!("tree.system_field", field = name))),
         None => Ok(()),
     }

@@ -12,7 +12,7 @@ use kompira_schema::types::{Access, TypeDef};
 use kompira_schema::value::{Dict, Value};
 
 use super::create::in_order;
-use super::fields::{Intake, refuse_system};
+use super::fields::{Intake, writable};
 use super::{Txn, entry_for, place_of};
 use crate::audit::{Class, Verb};
 use crate::auth::Acl;
@@ -60,7 +60,7 @@ impl Txn {
             if !self.view.inner.types.behaviour(head.type_id).has_data() {
                 return Err(Fault::new(Kind::NoMethod, message!("tree.no_data")));
             }
-            let data = self.config_data(id, &head.name, &body, data, intake)?;
+            let data = self.config_data(id, &head.name, &body, data, patch.replace_data, intake)?;
             body.set_field(DATA, Value::Dict(data));
             visible = true;
         }
@@ -120,7 +120,7 @@ impl Txn {
         patch: &Patch,
         intake: Intake,
     ) -> Result<bool, Fault> {
-        refuse_system(def, &patch.fields)?;
+        let given = writable(def, &patch.fields, intake.source)?;
         let hidden: Vec<(String, Value)> =
             body.fields.iter().filter(|(name, _)| name.starts_with('.')).cloned().collect();
         let old: Dict =
@@ -131,7 +131,7 @@ impl Txn {
             .filter(|(name, _)| def.field(name).is_some())
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let converted = self.convert(def, head.id, patch.fields.clone(), &old, intake, "")?;
+        let converted = self.convert(def, head.id, given, &old, intake, "")?;
         let invisible =
             |name: &str| def.field(name).is_some_and(|field| field.field_type.qualifiers.invisible);
         let mut visible = patch.fields.is_empty() && patch.content.is_none()

@@ -201,6 +201,13 @@ pub(super) fn file(at: &str, value: Value, ctx: &mut Context<'_>) -> Result<Valu
     let file = Attachment::from_value(&value)?;
     match (&file.carrier, ctx.source) {
         (Carrier::Data(_), _) | (_, Source::Record) => ctx.outside.attachment(at, file),
+        // A name alone renames what is there.
+        (Carrier::Here, Source::Json) if file.blake3.is_none() => {
+            match ctx.outside.attachment(at, file)? {
+                Value::Null => Err(message!("file.no_data")),
+                renamed => Ok(renamed),
+            }
+        }
         _ => Err(message!("file.no_data")),
     }
 }
