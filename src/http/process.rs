@@ -12,9 +12,11 @@ use serde_json::{Map, Value as Json};
 use super::answer::{self, Failure};
 use super::channel::{look_again, timeout};
 use super::object::{Want, engine, flag, monitoring, paged};
+use super::record;
 use super::route::{Answer, Ask};
 use super::table::Resource;
 use super::value::{datetime, timedelta, to_json};
+use crate::audit::Verb;
 use crate::engine::{Engine, Filter, Modes, ProcessInfo};
 use crate::tree::View;
 
@@ -40,13 +42,20 @@ pub(super) async fn member(ask: &Arc<Ask>, body: Body) -> Answer {
     let id = ProcessId(ask.id);
     match ask.method {
         Method::DELETE => {
-            ask.blocking(move |ask| Ok(engine(ask)?.delete(&ask.who, id)?)).await?;
+            ask.blocking(move |ask| {
+                let done = engine(ask)?.delete(&ask.who, id);
+                record::of_process(ask, Verb::Delete, done.as_ref().map(|()| true));
+                Ok(done?)
+            })
+            .await?;
             Ok(answer::nothing())
         }
         Method::PATCH => {
             let modes = modes(ask.body(body).await?)?;
             ask.blocking(move |ask| {
-                engine(ask)?.set_modes(&ask.who, id, modes)?;
+                let done = engine(ask)?.set_modes(&ask.who, id, modes);
+                record::of_process(ask, Verb::Update, done.as_ref().map(|()| true));
+                done?;
                 detail(ask, id)
             })
             .await
@@ -69,15 +78,19 @@ pub(super) async fn order(ask: &Arc<Ask>, body: Body) -> Answer {
     };
     ask.blocking(move |ask| {
         let engine = engine(ask)?;
-        let done = match ask.row.resource {
-            Resource::Resume => match from {
-                Some(step) => engine.resume_from(&ask.who, id, step).map(|()| true)?,
-                None => engine.resume(&ask.who, id, modes)?,
-            },
-            Resource::Suspend => engine.suspend(&ask.who, id)?,
-            _ => engine.terminate(&ask.who, id)?,
+        let (verb, done) = match ask.row.resource {
+            Resource::Resume => {
+                let done = match from {
+                    Some(step) => engine.resume_from(&ask.who, id, step).map(|()| true),
+                    None => engine.resume(&ask.who, id, modes),
+                };
+                (Verb::Resume, done)
+            }
+            Resource::Suspend => (Verb::Suspend, engine.suspend(&ask.who, id)),
+            _ => (Verb::Terminate, engine.terminate(&ask.who, id)),
         };
-        Ok(answer::json(StatusCode::OK, &Json::Bool(done)))
+        record::of_process(ask, verb, done.as_ref().copied());
+        Ok(answer::json(StatusCode::OK, &Json::Bool(done?)))
     })
     .await
 }

@@ -51,9 +51,12 @@ fn kind(ask: &Ask) -> Option<(Class, Verb)> {
         | Resource::History
         | Resource::HistoryAt
         | Resource::HistoryDiff => Class::Object,
-        Resource::Processes | Resource::Process | Resource::ProcessChildren | Resource::Console => {
-            Class::Process
-        }
+        Resource::Processes
+        | Resource::Process
+        | Resource::ProcessChildren
+        | Resource::Wait
+        | Resource::Trace
+        | Resource::Console => Class::Process,
         Resource::Schedules | Resource::Schedule => Class::Schedule,
         Resource::Incidents | Resource::Incident | Resource::Worklogs => Class::Incident,
         Resource::Tasks | Resource::Task => Class::Task,
@@ -94,7 +97,7 @@ fn target(ask: &Ask, class: Class) -> Target {
         return found.map(|id| view.audit_target(id)).unwrap_or_default();
     }
     let path = match ask.row.resource {
-        Resource::Console => format!("/process/id_{}", ask.id),
+        Resource::Console | Resource::Trace => format!("/process/id_{}", ask.id),
         _ => ask.target.path.as_str().to_owned(),
     };
     Target { path: Some(path), kind: None }
@@ -130,6 +133,28 @@ pub(super) fn of_read(ask: &Ask, answer: &Answer) -> Option<(Attempt, Option<Fau
         detail.insert("search_params".to_owned(), Json::Object(filters));
     }
     Some((Attempt { class, verb, target, detail }, fault))
+}
+
+/// Writes down what was done to a process, unless there was nothing to do.
+pub(super) fn of_process(ask: &Ask, verb: Verb, done: Result<bool, &Fault>) {
+    let fault = match done {
+        Ok(true) => None,
+        Ok(false) => return,
+        Err(fault) => Some(fault),
+    };
+    let path = format!("/process/id_{}", ask.id);
+    let mut detail = Map::from_iter([("http_method".to_owned(), Json::from(ask.method.as_str()))]);
+    if let (None, Some(taken)) = (fault, ask.row.verb(&ask.method)) {
+        detail.insert("http_status".to_owned(), taken.status.into());
+    }
+    if verb == Verb::Delete {
+        detail.insert("delete_objects".to_owned(), Json::from_iter([path.as_str()]));
+    }
+    let target = Target { path: Some(path), kind: None };
+    let attempt = Attempt { class: Class::Process, verb, target, detail };
+    if let Err(fault) = ask.service.tree.audit(&ask.who, attempt, fault) {
+        tracing::error!(target: "kompira::http", ?fault, "an order cannot be written to the audit");
+    }
 }
 
 /// Writes it down.

@@ -328,7 +328,8 @@ async fn dispatch(
         return Ok(options);
     }
     let answer = route(&ask, body, form).await;
-    let reads = matches!(ask.method, Method::GET | Method::HEAD);
+    let reads =
+        matches!(ask.method, Method::GET | Method::HEAD) || ask.row.resource == Resource::Wait;
     let levels = ask.fresh.get().map(|_| ask.service.tree.audit_levels());
     let attempt = reads.then(|| record::of_read(&ask, &answer)).flatten();
     let is_unaudited = attempt.is_none();

@@ -1,6 +1,7 @@
 //! The audit entries of a commit (rule: `tree/audit`).
 
 use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::UserId;
 use kompira_schema::tree::{Caller, Interface};
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ impl Txn {
     }
 
     /// Says what is about to be tried, for the entry of a failure.
-    pub(in crate::tree) fn trying(
+    pub(crate) fn trying(
         &mut self,
         class: Class,
         verb: Verb,
@@ -30,18 +31,14 @@ impl Txn {
     }
 
     /// Adds details to the attempt.
-    pub(in crate::tree) fn trying_with(
-        &mut self,
-        key: &'static str,
-        value: impl FnOnce() -> Value,
-    ) {
+    pub(crate) fn trying_with(&mut self, key: &'static str, value: impl FnOnce() -> Value) {
         if let Some(attempt) = &mut self.attempt {
             attempt.detail.insert(key.to_owned(), value());
         }
     }
 
     /// The attempt succeeded.
-    pub(in crate::tree) fn tried(&mut self) {
+    pub(crate) fn tried(&mut self) {
         let Some(attempt) = self.attempt.take() else { return };
         if let Some(entry) = self.view.audit_entry(&self.who, attempt, None) {
             self.audits.push(entry);
@@ -105,7 +102,7 @@ impl View {
                 user: user.to_owned(),
                 remote: who.remote.as_deref().map(str::to_owned),
             },
-            user: self.user_name(who.user),
+            user: self.audit_name(who),
             interface: interface.to_owned(),
             class,
             target,
@@ -115,6 +112,11 @@ impl View {
             reason: fault.map(|fault| fault.told().key.to_owned()),
             detail,
         })
+    }
+
+    /// The login name; empty for who is nobody.
+    fn audit_name(&self, who: &Caller) -> String {
+        if who.user == UserId(0) { String::new() } else { self.user_name(who.user) }
     }
 
     /// Whether an operation that succeeded, or was denied, is written down at all.
