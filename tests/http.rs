@@ -8,6 +8,7 @@ mod batch;
 mod channels;
 mod clients;
 mod commands;
+mod finding;
 mod history;
 mod limits;
 mod logins;

@@ -30,6 +30,7 @@ use super::table::Act;
 use crate::tree::View;
 
 pub(super) use execute::{engine, flag, monitoring};
+pub(super) use find::{conditions, keyed};
 pub(super) use list::paged;
 pub(super) use render::{Want, former, listed};
 pub(super) use write::{Applied, Change, escape, finish};

@@ -81,6 +81,13 @@ impl Query {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The same query without some parameters.
+    #[must_use]
+    pub fn without(&self, drops: impl Fn(&str) -> bool) -> Self {
+        let pairs = self.pairs.iter().filter(|(name, _)| !drops(name)).cloned();
+        Self { pairs: pairs.collect() }
+    }
+
     /// The same query with other values.
     #[must_use]
     pub fn rewritten(&self, value: impl Fn(&str, &str) -> String) -> Self {

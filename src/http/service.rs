@@ -4,6 +4,7 @@ mod backup;
 mod console;
 mod fsck;
 mod lines;
+mod offers;
 mod refs;
 mod status;
 mod token;
@@ -22,6 +23,7 @@ use super::table::Resource;
 /// Routes a request below `/-/`.
 pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
     match ask.row.resource {
+        Resource::Candidates => ask.blocking(offers::candidates).await,
         Resource::Refs => ask.blocking(refs::refs).await,
         Resource::Status => ask.blocking(status::status).await,
         Resource::Console => console::follow(ask).await,

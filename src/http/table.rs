@@ -63,6 +63,7 @@ pub enum Resource {
     SubmitForm,
     Status,
     Refs,
+    Candidates,
     Console,
     Trace,
     Changes,

@@ -8,6 +8,7 @@ mod index;
 mod offer;
 mod order;
 mod plan;
+mod search;
 mod source;
 mod test;
 
@@ -19,6 +20,7 @@ use kompira_schema::value::Value;
 use self::cursor::Cursor;
 pub use self::glob::Page;
 pub(super) use self::index::Indexes;
+pub use self::offer::FieldPlace;
 pub(super) use self::order::compare_keys;
 use self::order::{Direction, Keys};
 use self::plan::Plan;

@@ -234,6 +234,7 @@ impl Lab {
             "status" => at("/-/status".into()),
             "changes" => at("/-/changes".into()),
             "listReferrers" => at(format!("/-/refs?path={}", self.text())),
+            "listCandidates" => at(format!("/-/candidates?path={}&field=context", self.text())),
             "batch" => {
                 let change = json!({"method": "PATCH", "path": self.text(), "body": {"fields": {"text": "y"}}});
                 with("/-/batch".into(), json!({"operations": [change]}))

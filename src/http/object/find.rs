@@ -11,7 +11,7 @@ use crate::tree::View;
 use crate::tree::query::{Depth, Paged, Query};
 
 /// What is wrong with a parameter stands under its key.
-fn keyed(url: &Url, fault: Fault) -> Failure {
+pub(in crate::http) fn keyed(url: &Url, fault: Fault) -> Failure {
     let told = fault.told();
     if fault.kind() != Kind::BadRequest || !told.key.starts_with("find.") {
         return fault.into();
@@ -34,7 +34,9 @@ pub(super) fn find(
 ) -> Result<(Paged, usize), Failure> {
     let size = ask.query.page_size();
     let wrong = |fault| keyed(&ask.query, fault);
-    let asked = |skip, size| query(&ask.query, deep, skip, size);
+    let typed = ask.query.get("search").map(|text| view.search_words(&ask.who, text));
+    let typed = typed.transpose()?.unwrap_or_default();
+    let asked = |skip, size| query(&ask.query, &typed, deep, skip, size);
     // `after` without a value begins (rule: tree/paging).
     if let Some(after) = ask.query.get("after") {
         let after = Some(after).filter(|text| !text.is_empty());
@@ -54,10 +56,12 @@ pub(super) fn find(
     Ok((paged, number))
 }
 
-fn query(url: &Url, deep: bool, offset: usize, limit: usize) -> Query {
+fn query(url: &Url, typed: &[(String, Value)], deep: bool, offset: usize, limit: usize) -> Query {
+    let mut conditions = conditions(url);
+    conditions.extend_from_slice(typed);
     Query {
         depth: if deep { Depth::Descendants } else { Depth::Children },
-        conditions: conditions(url),
+        conditions,
         order_by: url.get("order_by").map(str::to_owned),
         offset,
         limit: Some(limit),
@@ -65,9 +69,9 @@ fn query(url: &Url, deep: bool, offset: usize, limit: usize) -> Query {
 }
 
 /// The same key again: the last one counts, but `in` takes all.
-fn conditions(url: &Url) -> Vec<(String, Value)> {
+pub(in crate::http) fn conditions(url: &Url) -> Vec<(String, Value)> {
     let mut found: Vec<(String, Value)> = Vec::new();
-    for (key, text) in url.filters() {
+    for (key, text) in url.filters().filter(|(key, _)| *key != "search") {
         let list = || text.split(',').map(|part| Value::from(part.trim()));
         let value = match key.rsplit_once("__").map(|(_, lookup)| lookup) {
             Some("in") => match found.iter_mut().find(|(known, _)| known == key) {

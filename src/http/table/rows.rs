@@ -4,7 +4,7 @@ use super::{Act, Gives, Need, Resource, Row, Takes, Verb};
 
 const ATTRS: &[&str] = &["attrs"];
 /// What lists of objects take; filters come besides.
-const OBJECTS: &[&str] = &["page", "page_size", "attrs", "order_by", "after", "explain"];
+const OBJECTS: &[&str] = &["page", "page_size", "attrs", "order_by", "after", "explain", "search"];
 /// What every list takes; filters come besides.
 const LIST: &[&str] = &["page", "page_size", "attrs", "order_by"];
 const READ: Need = Need::Right("read");
@@ -391,6 +391,24 @@ pub static ROWS: &[Row] = &[
         verbs: &[
             get("listReferrers", "Who refers to an object", "Any", Need::Login).query(&["path"])
         ],
+    },
+    Row {
+        resource: Resource::Candidates,
+        path: "/-/candidates",
+        tag: "objects",
+        raw: true,
+        verbs: &[verb(Act::Get, "listCandidates", "What a field offers to choose from", READ)
+            .gives(200, Gives::List("Any"))
+            .query(&[
+                "path",
+                "type",
+                "field",
+                "setting",
+                "page",
+                "page_size",
+                "attrs",
+                "order_by",
+            ])],
     },
     Row {
         resource: Resource::Console,

@@ -4,17 +4,20 @@
 mod reference;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kompira_schema::error::Fault;
+use kompira_schema::field::Elem;
 use kompira_schema::field::{Choice, Choices, Reference, Restriction};
 use kompira_schema::id::ObjectId;
 use kompira_schema::tree::Caller;
-use kompira_schema::types::{Container, FieldDef};
+use kompira_schema::types::{Container, FieldDef, TypeDef};
 use kompira_schema::value::{Dict, Ref, Value};
 use serde_json::Value as Json;
 
 use super::order::Order;
 use super::{Depth, Found, Page, Query};
+use crate::tree::value::definition;
 use crate::tree::view::View;
 
 /// A qualifier that chooses by a value that chooses by a value.
@@ -35,6 +38,17 @@ impl Valid {
     }
 }
 
+/// Where fields are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldPlace {
+    /// Of a new object of the type.
+    OfType,
+    /// Of the object.
+    OfObject,
+    /// Those that a Form or Config declares.
+    Declared,
+}
+
 /// Whose form it is, with the present values of its fields.
 struct Asking<'a> {
     view: &'a View,
@@ -44,15 +58,16 @@ struct Asking<'a> {
 
 impl View {
     /// The objects that a form offers for an Object field, with the present `values` of the other
-    /// fields: those that the caller can read.
+    /// fields: those that the caller can read and that fulfil the `narrower` conditions.
     ///
     /// # Errors
-    /// [`kompira_schema::error::Kind::BadRequest`] for a `filter` that `find` would not take.
+    /// [`kompira_schema::error::Kind::BadRequest`] for a condition that `find` would not take.
     pub fn candidates_of(
         &self,
         who: &Caller,
         field: &FieldDef,
         values: &Dict,
+        narrower: &[(String, Value)],
         page: &Page,
     ) -> Result<Found, Fault> {
         let asking = Asking { view: self, who, values };
@@ -75,6 +90,7 @@ impl View {
             let types = types.map(|id| Value::Object(Ref::Object(id))).collect();
             query.conditions.push(("type_object__in".into(), Value::Array(types)));
         }
+        query.conditions.extend_from_slice(narrower);
         let order = page.order_by.as_deref().or(said.order_by.as_deref());
         let order = order.filter(|text| !text.is_empty()).map(|text| Order::parse(text, None));
         // An order that cannot be is ignored.
@@ -115,6 +131,44 @@ impl View {
     ) -> Result<Vec<Choice>, Fault> {
         let asking = Asking { view: self, who, values };
         asking.choices(&field.field_type.qualifiers.choices, 0)
+    }
+
+    /// The fields at a place and their present values; the caller needs read.
+    ///
+    /// # Errors
+    /// [`kompira_schema::error::Kind::Denied`], failures of the store.
+    pub fn fields_at(
+        &self,
+        who: &Caller,
+        id: ObjectId,
+        place: FieldPlace,
+    ) -> Result<(Arc<TypeDef>, Dict), Fault> {
+        let object = self.get(who, id)?;
+        Ok(match place {
+            FieldPlace::OfType => (self.type_def(id)?, Dict::new()),
+            FieldPlace::OfObject => {
+                let def = Arc::clone(&object.stub.def);
+                let mut values = Dict::new();
+                for field in def.fields() {
+                    let value = self.field(&object, &field.name).unwrap_or_default();
+                    values.insert(field.name.clone(), value.into_owned());
+                }
+                (def, values)
+            }
+            FieldPlace::Declared => {
+                let def = definition(&object.stub.head.name, &object.fields);
+                (Arc::new(def), object.data.unwrap_or_default())
+            }
+        })
+    }
+
+    /// The value that a text means which was chosen for a field of `id`.
+    #[must_use]
+    pub fn chosen(&self, id: ObjectId, field: &FieldDef, text: &str) -> Value {
+        if field.field_type.shape.elem() != Elem::Object {
+            return text.into();
+        }
+        self.find_reference(text, id).map_or(Value::Null, Value::Object)
     }
 
     /// What `find` finds and the caller can read.

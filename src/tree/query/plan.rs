@@ -107,7 +107,10 @@ impl Plan {
             let (name, lookup) = Lookup::split(name);
             let field = def.field(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
             let mut read = |value: &Value| read_field(view, field, value);
-            let test = Test::new(key, lookup, field_lookups(field), value, &mut read)?;
+            let test = match lookup {
+                Lookup::Search => Test::typed(view, key, field, value)?,
+                _ => Test::new(key, lookup, field_lookups(field), value, &mut read)?,
+            };
             fields.push((name.to_owned(), test));
         }
         let order = match query.order_by.as_deref().filter(|text| !text.is_empty()) {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
@@ -68,6 +69,8 @@ pub(in crate::tree) enum Lookup {
     In,
     Range,
     IsNull,
+    /// What a search box of a table means by a text (rule: `tree/search`).
+    Search,
 }
 
 impl Lookup {
@@ -103,6 +106,7 @@ impl Lookup {
             "in" => Self::In,
             "range" => Self::Range,
             "isnull" => Self::IsNull,
+            "search" => Self::Search,
             _ => return None,
         })
     }
@@ -124,6 +128,8 @@ pub(in crate::tree) struct Test {
     pattern: Option<Pattern>,
     /// Wanted answer of `isnull`.
     null: bool,
+    /// Times of day, both included, in a zone.
+    daily: Option<(civil::Time, civil::Time, TimeZone)>,
 }
 
 impl Test {
@@ -140,7 +146,7 @@ impl Test {
             return Err(bad(message!("find.bad_lookup", key = key)));
         }
         let misfit = || bad(message!("find.bad_value", key = key));
-        let mut test = Self { lookup, values: Vec::new(), pattern: None, null: true };
+        let mut test = Self { lookup, values: Vec::new(), pattern: None, null: true, daily: None };
         match lookup {
             Lookup::IsNull => match value {
                 Value::Bool(truth) => test.null = *truth,
@@ -179,6 +185,16 @@ impl Test {
             }
         }
         Ok(test)
+    }
+
+    /// A comparison with values that were read already.
+    pub(super) fn with(lookup: Lookup, values: Vec<Scalar>) -> Self {
+        Self { lookup, values, pattern: None, null: true, daily: None }
+    }
+
+    /// An instant whose time of day lies between two, both included.
+    pub(super) fn on_every_day(from: civil::Time, to: civil::Time, zone: TimeZone) -> Self {
+        Self { daily: Some((from, to, zone)), ..Self::with(Lookup::Search, Vec::new()) }
     }
 
     pub(in crate::tree) fn lookup(&self) -> Lookup {
@@ -243,6 +259,12 @@ impl Test {
                 _ => false,
             },
             Lookup::IsNull => false,
+            Lookup::Search => match (value, &self.daily) {
+                (Scalar::Instant(at), Some((from, to, zone))) => {
+                    (*from..=*to).contains(&at.to_zoned(zone.clone()).time())
+                }
+                _ => false,
+            },
         }
     }
 }

@@ -123,7 +123,7 @@ proptest! {
         let def = view.type_def(kind).unwrap();
         for field in def.fields() {
             view.field(&object, &field.name).unwrap();
-            refused_or(view.candidates_of(&root(), field, &object.fields, &Page::default()));
+            refused_or(view.candidates_of(&root(), field, &object.fields, &[], &Page::default()));
             refused_or(view.choices_of(&root(), field, &object.fields));
         }
     }

@@ -17,7 +17,7 @@ fn field(kind: &str) -> FieldDef {
 fn offered(world: &World, who: &Caller, kind: &str, values: &[(&str, Value)]) -> Vec<String> {
     let values = values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let view = world.tree.view();
-    let found = view.candidates_of(who, &field(kind), &values, &Page::default()).unwrap();
+    let found = view.candidates_of(who, &field(kind), &values, &[], &Page::default()).unwrap();
     assert_eq!(found.total, found.ids.len());
     found.ids.into_iter().map(|id| view.path_of(id).unwrap().to_string()).collect()
 }
