@@ -6,11 +6,9 @@ use indexmap::IndexMap;
 
 use kompira_schema::error::{Fault, Kind, Problem};
 use kompira_schema::id::{ObjectId, ProcessId};
-use kompira_schema::layout::json;
 use kompira_schema::message;
-use kompira_schema::tree::{Caller, Interface};
+use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Value};
-use serde_json::Value as Json;
 
 use super::StartOptions;
 use super::inner::{Inner, caller};
@@ -20,11 +18,10 @@ use super::slot::Slot;
 use super::turn::{options, put_frame};
 use super::vm::{Arguments, Callable, Handle, Host, Jobflow, Machine, Pause, RefKind};
 use super::world::World;
-use crate::audit::{Class, Verb};
 use crate::fail_point;
 use crate::remote::words;
 use crate::store::{Counter, Durability, Family, What};
-use crate::tree::{Txn, View};
+use crate::tree::Txn;
 
 /// Steps of one parameter expression. Reason: it is evaluated while the caller waits.
 const EXPRESSION_STEPS: u64 = 100_000;
@@ -50,12 +47,8 @@ pub(super) fn execute(
     }
     let params = evaluated.as_ref().unwrap_or(params);
     inner.tree.write(who, Durability::Lazy, |txn| {
-        txn.trying(Class::Object, Verb::Execute, |view| view.audit_target(job));
         create(inner, txn, who, id, job, params, options)?;
         also(txn)?;
-        if who.interface != Interface::Engine {
-            tried(txn, who, id, job, params, options);
-        }
         inner.before_commit()
     })?;
     fail_point!("engine.start.after_commit");
@@ -66,48 +59,6 @@ pub(super) fn execute(
     inner.enter(id);
     inner.tree.sync()?;
     Ok(id)
-}
-
-/// Tells the audit what was started, with what, and by which form or table.
-fn tried(
-    txn: &mut Txn,
-    who: &Caller,
-    id: ProcessId,
-    job: ObjectId,
-    params: &Params,
-    options: &StartOptions,
-) {
-    let view: &View = txn;
-    let json = |value: &Value| json::from_value(value, &mut |target| view.reference_text(target));
-    let given: Json = match params {
-        Params::Values(values) => {
-            values.iter().map(|(name, value)| (name.clone(), json(value))).collect()
-        }
-        Params::Positional(values) => values.iter().map(json).collect(),
-        Params::Expressions(texts) => {
-            texts.iter().map(|(name, text)| (name.clone(), Json::from(text.as_str()))).collect()
-        }
-        Params::CommandLine(line) => line.as_str().into(),
-    };
-    let by = options.invoker.and_then(|id| {
-        let key = match view.type_of(id).ok()?.name.as_str() {
-            "Form" => "execute_form",
-            "Table" => "execute_table",
-            _ => return None,
-        };
-        Some((key, view.path_of(id)?.as_str().to_owned()))
-    });
-    txn.trying(Class::Object, Verb::Execute, |view| view.audit_target(job));
-    txn.trying_with("execute_params", || given);
-    txn.trying_with("execute_pid", || id.0.into());
-    if let Some((key, path)) = by {
-        txn.trying_with(key, || path.into());
-    }
-    if matches!(who.interface, Interface::Api | Interface::Web) {
-        txn.trying_with("http_method", || "POST".into());
-        txn.trying_with("http_status", || 200.into());
-    }
-    txn.tried();
 }
 
 fn create(

@@ -106,8 +106,7 @@ impl Txn {
         if !problems.is_empty() {
             return Err(Fault::invalid(problems));
         }
-        // One operation, one audit entry: that of the process.
-        self.attempt = None;
+        self.tried();
         Ok(Submission::Start { job: target, params, invoker: id })
     }
 
