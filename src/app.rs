@@ -6,6 +6,7 @@
 mod compiler;
 mod first;
 mod guard;
+mod hardware;
 mod leftover;
 mod mount;
 mod notice;

@@ -8,7 +8,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
 use super::compiler::Jobflows;
-use super::{Mode, Start, leftover};
+use super::{Mode, Start, hardware, leftover};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
 use crate::engine::{Engine, Limits};
@@ -82,7 +82,7 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
         audit_levels: levels(&start.data),
         program: start.program.clone(),
         os_user,
-        ..tree::Options::default()
+        hardware_id: hardware::id(),
     };
     let of_engine = Arc::clone(&clock);
     let (tree, initial_password) = Tree::new(store, Arc::clone(&keys), clock, options)?;

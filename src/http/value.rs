@@ -41,6 +41,26 @@ pub fn to_json(view: &View, value: &Value) -> Result<Json, Fault> {
     })
 }
 
+/// As [`to_json`], for a field of references: users and groups stand by path, too, so that what was
+/// read can be sent back.
+///
+/// # Errors
+/// When an attachment cannot be read.
+pub(super) fn field_json(view: &View, value: &Value) -> Result<Json, Fault> {
+    let path = |root: &str, id: u64| Ok(Json::from(format!("{root}/id_{id}")));
+    match value {
+        Value::Object(Ref::User(id)) if view.user(*id).is_some() => path("/config/user", id.0),
+        Value::Object(Ref::Group(id)) if view.group(*id).is_some() => path("/config/group", id.0),
+        Value::Array(list) => list.iter().map(|item| field_json(view, item)).collect(),
+        Value::Dict(dict) => dict
+            .iter()
+            .map(|(key, item)| Ok((key.clone(), field_json(view, item)?)))
+            .collect::<Result<Map<_, _>, Fault>>()
+            .map(Json::Object),
+        other => to_json(view, other),
+    }
+}
+
 fn reference_json(view: &View, reference: Ref) -> Json {
     let text = match reference {
         Ref::Object(id) => return view.path_of(id).map_or(Json::Null, |path| path.as_str().into()),

@@ -99,6 +99,130 @@ fn a_name_alone_renames_an_attachment() {
     client.get("/root/t.attachments/text").expect(404);
 }
 
+// rule: http/values
+// rule: objects/addresses
+#[test]
+fn references_to_users_and_addresses_of_repositories_can_be_sent_back() {
+    let server = Server::start();
+    let client = server.client();
+    let kinds = json!(["Object", "Array<Object>"]);
+    client.create(
+        "/root",
+        "T",
+        "TypeObject",
+        json!({"fieldNames": ["who", "all"], "fieldTypes": kinds}),
+    );
+    let fields =
+        json!({"who": "/config/user/id_1", "all": ["/config/group/id_1", "/root/T", null]});
+    let body = json!({"name": "o", "type_object": "/root/T", "fields": fields});
+    assert_eq!(client.post("/root", &body).expect(201).json()["fields"], fields);
+    let read = client.get("/root/o").expect(200).json();
+    assert_eq!(client.put("/root/o", &read).expect(200).json()["fields"], fields);
+    for (url, status) in [
+        ("https://host/x.git", 201),
+        ("ssh://me@host/x.git", 201),
+        ("git://host/x", 201),
+        ("file:///srv/x.git", 201),
+        ("me@host.example:team/x.git", 201),
+        ("ftp://host/x", 400),
+        ("@host:x", 400),
+        ("me@host:", 400),
+        ("me@ho st:x", 400),
+    ] {
+        let name = format!("r{}", url.len() * 1000 + url.bytes().map(usize::from).sum::<usize>());
+        let body = json!({"name": name, "type_object": "/system/types/Repository", "fields": {"URL": url}});
+        client.post("/root", &body).expect(status);
+    }
+    let plain = json!({"fieldNames": ["u"], "fieldTypes": ["URL"]});
+    client.create("/root", "U", "TypeObject", plain);
+    let body = json!({"name": "u", "type_object": "/root/U", "fields": {"u": "me@host:x"}});
+    client.post("/root", &body).expect(400);
+}
+
+// rule: tree/descend
+// rule: http/update
+#[test]
+fn permissions_of_a_directory_go_down_when_asked() {
+    let server = Server::start();
+    let client = server.client();
+    for name in ["mika", "yu"] {
+        client
+            .post("/config/user", &json!({"username": name, "password": "correct horse 8"}))
+            .expect(201);
+    }
+    let mika = client.with_token(server.stdout(&["token", "create", "mika"]).trim());
+    mika.create("/home/mika", "d", "Directory", json!({}));
+    mika.create("/home/mika/d", "sub", "Directory", json!({}));
+    mika.create("/home/mika/d/sub", "t", "Text", json!({"text": "x"}));
+    let rights = json!({"readable": true, "writable": true, "executable": false});
+    let open = json!({"mika": rights});
+    let others = json!({"name": "r", "type_object": "/system/types/Text", "owner": "root", "user_permissions": open});
+    client.post("/home/mika/d", &others).expect(201);
+    let read = |path: &str| client.get(path).expect(200).json();
+    let body = json!({"group_permissions": {"other": {"readable": true}}, "display_name": "D",
+        "descend": ["group_permissions"]});
+    mika.patch("/home/mika/d", &body).expect(200);
+    for path in ["/home/mika/d/sub", "/home/mika/d/sub/t"] {
+        let found = read(path);
+        assert_eq!(found["group_permissions"]["other"]["readable"], true, "{path}");
+        assert_ne!(found["display_name"], "D");
+    }
+    // The users' entries stay, and so does what is not hers.
+    assert_eq!(
+        read("/home/mika/d/sub")["user_permissions"],
+        read("/home/mika")["user_permissions"]
+    );
+    assert_eq!(read("/home/mika/d/r")["group_permissions"], json!({}));
+    // Without the word nothing goes down; the present owner can be given down by itself.
+    mika.patch("/home/mika/d", &json!({"group_permissions": {}})).expect(200);
+    assert_eq!(read("/home/mika/d/sub")["group_permissions"]["other"]["readable"], true);
+    client.patch("/home/mika/d", &json!({"owner": "yu"})).expect(200);
+    assert_eq!(read("/home/mika/d/sub")["owner"], "mika");
+    client.patch("/home/mika/d", &json!({"descend": ["owner"]})).expect(200);
+    assert_eq!(read("/home/mika/d/sub/t")["owner"], "yu");
+    assert_eq!(read("/home/mika/d/r")["owner"], "yu");
+    // It needs the right to edit the properties.
+    client.patch("/home/mika/d", &json!({"user_permissions": open})).expect(200);
+    mika.patch("/home/mika/d", &json!({"descend": ["user_permissions"]})).expect(403);
+    assert!(
+        client.patch("/home/mika/d", &json!({"descend": ["name"]})).expect(400).json()["descend"]
+            .is_array()
+    );
+}
+
+// rule: tree/update
+#[test]
+fn an_equal_property_is_an_update_for_who_may_change_it() {
+    let server = Server::start();
+    let client = server.client();
+    client
+        .post("/config/user", &json!({"username": "mika", "password": "correct horse 8"}))
+        .expect(201);
+    let mika = client.with_token(server.stdout(&["token", "create", "mika"]).trim());
+    client.create("/user", "t", "Text", json!({"text": "x"}));
+    let before = client.get("/user/t").expect(200).json();
+    let body = json!({"description": "", "display_name": "t", "owner": "root"});
+    let same = mika.patch("/user/t", &body).expect(200).json();
+    assert_eq!(same["updated"], before["updated"], "it was only sent back");
+    let moved = client.patch("/user/t", &body).expect(200).json();
+    assert_ne!(moved["updated"], before["updated"]);
+    assert_eq!(client.get("/user/t").expect(200).json()["description"], "");
+}
+
+// rule: http/relocate
+#[test]
+fn what_does_not_fit_a_table_is_told_under_its_type() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "rows", "Table", json!({"typeObject": "/system/types/NodeInfo"}));
+    client.create("/root", "t", "Text", json!({"text": "x"}));
+    for word in ["move", "copy"] {
+        let path = format!("/root/rows.{word}");
+        let refused = client.post(&path, &json!({"object": "/root/t"})).expect(400).json();
+        assert!(refused["type_object"].is_array(), "{refused}");
+    }
+}
+
 // rule: http/config
 #[test]
 fn the_values_of_a_config_are_written_with_the_right_to_execute() {

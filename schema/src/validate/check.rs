@@ -183,6 +183,7 @@ fn string(def: &FieldDef, text: &str) -> Option<Message> {
         Elem::EMail => {
             (!is_email(text)).then(|| message!("field.not_an_email", text = brief(text)))
         }
+        Elem::URL if said.allows_scheme("ssh") && is_scp_address(text) => None,
         Elem::URL => match scheme(text) {
             None => Some(message!("field.not_a_url", text = brief(text))),
             Some(scheme) => {
@@ -214,6 +215,17 @@ pub(super) fn scheme(text: &str) -> Option<&str> {
     let legal = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     let rest_legal = !rest.is_empty() && !rest.contains(|c: char| c.is_control() || c == ' ');
     (first && legal && rest_legal).then_some(scheme)
+}
+
+/// `user@host:path`, the short form of an `ssh` address.
+fn is_scp_address(text: &str) -> bool {
+    let Some((user, rest)) = text.split_once('@') else { return false };
+    let Some((host, path)) = rest.split_once(':') else { return false };
+    let word = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
+    };
+    let plain = |c: char| !c.is_control() && c != ' ';
+    word(user) && word(host) && !path.is_empty() && path.chars().all(plain)
 }
 
 /// `local@domain` as mail servers take it: a dotted local part (or a quoted one) of at most 64

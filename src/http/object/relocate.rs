@@ -50,6 +50,9 @@ pub(super) fn relocate(ask: &Ask, body: Option<Json>) -> Answer {
             Kind::Exists | Kind::BadName | Kind::NameTooLong => {
                 escape(&mut refused, Failure::field("name", answer::text(fault.told())))
             }
+            Kind::WrongType => {
+                escape(&mut refused, Failure::field("type_object", answer::text(fault.told())))
+            }
             _ => fault,
         })
     });

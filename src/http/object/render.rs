@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::auth::{Acl, Rights};
 use crate::http::query::Query;
-use crate::http::value::{datetime, to_json};
+use crate::http::value::{datetime, field_json, to_json};
 use crate::tree::{Object, Stub, View};
 
 /// Which attributes an answer holds.
@@ -189,7 +189,7 @@ fn shown(
             }
             Json::Object(out)
         }
-        value => to_json(view, value)?,
+        value => field_json(view, value)?,
     })
 }
 

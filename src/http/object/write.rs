@@ -16,7 +16,7 @@ use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::http::answer::{self, Failure};
 use crate::http::route::{Answer, Ask};
 use crate::http::table::Act;
-use crate::tree::{Draft, Patch, Replace, Stub, Txn, View};
+use crate::tree::{Descend, Draft, Patch, Replace, Stub, Txn, View};
 
 const REQUIRED: &str = "This field is required.";
 
@@ -32,6 +32,7 @@ struct Wish {
     display_name: Option<String>,
     description: Option<String>,
     data: Option<Map<String, Json>>,
+    descend: Descend,
 }
 
 impl Wish {
@@ -64,6 +65,10 @@ impl Wish {
         let users = object("user_permissions");
         let groups = object("group_permissions");
         let data = object("data");
+        let descend = descend(map.get("descend")).unwrap_or_else(|problem| {
+            problems.push(("descend".to_owned(), problem));
+            Descend::default()
+        });
         if !problems.is_empty() {
             return Err(Failure::Fields(problems));
         }
@@ -77,6 +82,7 @@ impl Wish {
             display_name,
             description,
             data,
+            descend,
         })
     }
 
@@ -133,6 +139,27 @@ impl Wish {
         }
         Ok(Some(acl.normalised()))
     }
+}
+
+/// Which properties of a container go down to all that is below.
+fn descend(list: Option<&Json>) -> Result<Descend, String> {
+    let mut which = Descend::default();
+    let words = match list {
+        None | Some(Json::Null) => return Ok(which),
+        Some(Json::Array(words)) => words,
+        Some(_) => return Err("Not a list.".to_owned()),
+    };
+    for word in words {
+        match word.as_str() {
+            Some("owner") => which.owner = true,
+            Some("user_permissions") => which.users = true,
+            Some("group_permissions") => which.groups = true,
+            _ => {
+                return Err("One of owner, user_permissions, group_permissions.".to_owned());
+            }
+        }
+    }
+    Ok(which)
 }
 
 fn user(view: &View, key: &str, name: &str) -> Result<UserId, Failure> {
@@ -297,11 +324,20 @@ fn on_name(fault: Fault) -> Failure {
     Failure::field("name", answer::text(fault.told()))
 }
 
-/// What of the wish differs from the present state: sending back what one got changes nothing.
+/// The wish as a change. What one got may be sent back without the right to change it; who has the
+/// right makes an update of it.
 fn patch(who: &Caller, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Result<Patch, Failure> {
     let stub = txn.stub(who, id)?;
-    let differs =
-        |wished: &Option<String>, present: &str| wished.clone().filter(|text| text != present);
+    let descend = wish.descend;
+    let kept = stub.access.own || descend != Descend::default();
+    let differs = |wished: &Option<String>, present: &str| {
+        wished.clone().filter(|text| kept || text != present)
+    };
+    let owner = wish.owner(txn)?.or_else(|| descend.owner.then_some(stub.head.owner));
+    let acl = wish.acl(txn, &stub.acl)?;
+    let acl = acl.or_else(|| {
+        (descend.users || descend.groups).then(|| stub.acl.as_ref().clone().normalised())
+    });
     let replace = if put { Replace::All } else { Replace::Given };
     Ok(Patch {
         fields: wish.fields.clone().unwrap_or_default(),
@@ -311,8 +347,9 @@ fn patch(who: &Caller, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Resul
         replace_data: replace,
         display_name: differs(&wish.display_name, &stub.display_name),
         description: differs(&wish.description, &stub.description),
-        owner: wish.owner(txn)?.filter(|owner| *owner != stub.head.owner),
-        acl: wish.acl(txn, &stub.acl)?.filter(|acl| *acl != stub.acl.as_ref().clone().normalised()),
+        owner: owner.filter(|owner| kept || *owner != stub.head.owner),
+        acl: acl.filter(|acl| kept || *acl != stub.acl.as_ref().clone().normalised()),
+        descend,
         ..Patch::default()
     })
 }

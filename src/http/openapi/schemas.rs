@@ -48,6 +48,7 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
             ("type_object", "string"),
             ("parent_object", "string?"),
             ("data", "object"),
+            ("descend", "string[]"),
         ],
     ),
     (
@@ -62,6 +63,7 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
             ("description", "string"),
             ("user_permissions", "Permissions"),
             ("group_permissions", "Permissions"),
+            ("data", "object"),
         ],
     ),
     (

@@ -12,6 +12,7 @@ use kompira_schema::types::{Access, TypeDef};
 use kompira_schema::value::{Dict, Value};
 
 use super::create::in_order;
+use super::delete::NODES_MAX;
 use super::fields::{Intake, writable};
 use super::{Txn, entry_for, place_of};
 use crate::audit::{Class, Verb};
@@ -246,6 +247,7 @@ impl Txn {
             return Ok(());
         }
         let mut open = vec![top];
+        let mut count = 0;
         while let Some(dir) = open.pop() {
             let mut entries = Vec::new();
             self.view.each_entry(dir, None, |entry| {
@@ -255,6 +257,11 @@ impl Txn {
             for entry in entries.into_iter().filter(Entry::is_object) {
                 if entry.container {
                     open.push(entry.id);
+                }
+                count += 1;
+                if count > NODES_MAX {
+                    let told = message!("tree.too_many_nodes", max = NODES_MAX);
+                    return Err(Fault::new(Kind::TooLarge, told));
                 }
                 let head = self.view.head(entry.id)?;
                 if self.view.access_of(&self.who, &head)?.own {
