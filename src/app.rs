@@ -236,6 +236,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         .map_err(StartError::Bind)?;
     let addresses = listeners.addresses();
     let shutdown = Shutdown::new();
+    let hub = http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?;
+    opened.tree.count_receivers_by(hub.receivers());
     let service = Service::new(Parts {
         tree: opened.tree.clone(),
         keys: opened.keys,
@@ -243,7 +245,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         clock: Arc::clone(&clock),
         shutdown: shutdown.clone(),
         pool: Pool::default(),
-        hub: http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?,
+        hub,
         ready: AtomicBool::new(false),
         max_upload: start.max_upload,
         kept: http::Kept::default(),

@@ -90,6 +90,9 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
         Mode::Full => Some(engine(start, &tree, of_engine)?),
         Mode::Tree => None,
     };
+    if let Some(engine) = &engine {
+        tree.count_receivers_by(engine.receivers());
+    }
     Ok(Opened { tree, keys, engine, initial_password })
 }
 

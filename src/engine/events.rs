@@ -5,11 +5,14 @@
 //! looked and left it, or has gone.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use kompira_schema::id::ProcessId;
+use kompira_schema::id::{ObjectId, ProcessId};
+use kompira_schema::value::Ref;
 
+use super::Engine;
 use super::vm::request::Source;
 
 /// Waiting processes by source, in the order in which they began to wait.
@@ -69,6 +72,17 @@ impl Waiting {
             }
         }
         next
+    }
+}
+
+impl Engine {
+    /// Counts the processes that wait for messages of a channel, as long as the engine is there.
+    pub fn receivers(&self) -> impl Fn(ObjectId) -> usize + Send + Sync + use<> {
+        let inner = Arc::downgrade(&self.inner);
+        move |channel| {
+            let source = Source::Reference(Ref::Object(channel));
+            inner.upgrade().map_or(0, |inner| inner.mailbox.count(source))
+        }
     }
 }
 
@@ -133,6 +147,11 @@ impl Mailbox {
             .unwrap_or_default()
     }
 
+    /// How many wait for a source.
+    fn count(&self, source: Source) -> usize {
+        self.0.lock().lines.get(&source).map_or(0, VecDeque::len)
+    }
+
     /// Every source that somebody waits for.
     pub(super) fn sources(&self) -> Vec<Source> {
         self.0.lock().lines.keys().copied().collect()
@@ -142,8 +161,6 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kompira_schema::id::ObjectId;
-    use kompira_schema::value::Ref;
 
     const CHANNEL: Source = Source::Reference(Ref::Object(ObjectId(7)));
 

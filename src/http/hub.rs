@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kompira_schema::id::Rev;
+use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::value::Ref;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -110,6 +110,18 @@ impl Hub {
     /// The revisions of commits as they come.
     pub(super) fn revisions(&self) -> watch::Receiver<Rev> {
         self.revision.subscribe()
+    }
+
+    /// Counts the requests that wait for messages of a channel, as long as the hub is there.
+    pub fn receivers(self: &Arc<Self>) -> impl Fn(ObjectId) -> usize + Send + Sync + use<> {
+        let hub = Arc::downgrade(self);
+        move |channel| {
+            let count = |hub: Arc<Self>| {
+                let lines = hub.lines.lock();
+                lines.get(&Ref::Object(channel)).map_or(0, |line| line.waiting.len())
+            };
+            hub.upgrade().map_or(0, count)
+        }
     }
 
     /// How many requests wait.

@@ -11,6 +11,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Dict;
+use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 
 use super::query::Indexes;
@@ -118,9 +119,18 @@ pub(super) struct Inner {
     pub(super) levels: LevelSource,
     pub(super) started: Timestamp,
     writer: OnceLock<Writer>,
+    receivers: RwLock<Vec<CountReceivers>>,
 }
 
+/// How many wait for the messages of a channel at one of the faces.
+type CountReceivers = Box<dyn Fn(ObjectId) -> usize + Send + Sync>;
+
 impl Inner {
+    /// How many wait for messages of a channel now.
+    pub(super) fn receivers(&self, channel: ObjectId) -> usize {
+        self.receivers.read().iter().map(|count| count(channel)).sum()
+    }
+
     /// Tells the audit writer that there is something to write.
     pub(super) fn audit_bell(&self) {
         if let Some(writer) = self.writer.get() {
@@ -146,6 +156,12 @@ const TRIES_MAX: u32 = 200;
 const PATIENT_TRIES: u32 = 8;
 
 impl Tree {
+    /// Says how those are counted who wait at one face, such as processes (rule:
+    /// `tree/channels`). They are asked whenever somebody looks at a channel.
+    pub fn count_receivers_by(&self, count: impl Fn(ObjectId) -> usize + Send + Sync + 'static) {
+        self.inner.receivers.write().push(Box::new(count));
+    }
+
     /// Opens the tree over a store; an empty store gets the factory tree.
     ///
     /// The second part is the generated password of `root`, if this call made one.
@@ -173,6 +189,7 @@ impl Tree {
             levels,
             started,
             writer: OnceLock::new(),
+            receivers: RwLock::default(),
         });
         let tree = Self { inner, origin: 0 };
         let password = tree.bootstrap()?;

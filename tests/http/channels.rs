@@ -4,8 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use crate::support::server::PATIENCE;
 use crate::support::{Client, Server};
 
 fn channel(server: &Server) -> Client {
@@ -145,4 +146,40 @@ fn hundreds_wait_at_once_without_a_place_among_the_working() {
     let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
     assert!(threads < 200, "{threads} threads");
     drop(waiting);
+}
+
+/// Looks until the channel tells as many receivers, or gives up.
+fn counted(client: &Client, path: &str, wanted: u64) -> Json {
+    let started = std::time::Instant::now();
+    loop {
+        let found = client.get(path).expect(200).json()["extra_properties"].clone();
+        if found["event_count"] == wanted || started.elapsed() > PATIENCE {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+// rule: tree/channels
+#[test]
+fn a_channel_tells_how_many_wait_for_it() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "ch", "Channel", json!({}));
+    client.create("/root", "job", "Jobflow", json!({"source": "<./ch> -> print($RESULT)"}));
+    assert_eq!(counted(&client, "/root/ch", 0), json!({"message_count": 0, "event_count": 0}));
+    let process = client.post("/root/job.execute", &json!({})).expect(200).json();
+    assert_eq!(counted(&client, "/root/ch", 1)["event_count"], 1);
+    let waiting = {
+        let client = server.client();
+        std::thread::spawn(move || client.post("/root/ch.recv", &json!({"timeout": 60})))
+    };
+    assert_eq!(counted(&client, "/root/ch", 2)["event_count"], 2);
+    for message in ["a", "b"] {
+        client.post("/root/ch.send", &json!(message)).expect(200);
+    }
+    waiting.join().unwrap().expect(200);
+    let process = process.as_str().unwrap();
+    client.post(&format!("{process}.wait"), &json!({"timeout": 60})).expect(200);
+    assert_eq!(counted(&client, "/root/ch", 0), json!({"message_count": 0, "event_count": 0}));
 }

@@ -27,7 +27,7 @@ impl Behaviour for Channel {
 
     fn properties(&self, view: &View, stub: &Stub) -> Result<Dict, Fault> {
         let count = i64::try_from(view.queue(stub.head.id)?.count).unwrap_or(i64::MAX);
-        let waiting = view.receivers(stub.head.id)?;
+        let waiting = view.receivers(stub.head.id);
         Ok(Dict::from_iter([
             ("message_count".to_owned(), Value::Int(count)),
             ("event_count".to_owned(), Value::Int(waiting)),

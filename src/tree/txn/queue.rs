@@ -104,13 +104,9 @@ impl View {
         }
     }
 
-    /// Receivers that wait on a channel, as its record tells.
-    pub(in crate::tree) fn receivers(&self, channel: ObjectId) -> Result<i64, Fault> {
-        let body = self.body_of(channel)?;
-        Ok(match body.field("event_queue") {
-            Some(Value::Array(waiting)) => i64::try_from(waiting.len()).unwrap_or(i64::MAX),
-            _ => 0,
-        })
+    /// Receivers that wait on a channel at this moment.
+    pub(in crate::tree) fn receivers(&self, channel: ObjectId) -> i64 {
+        i64::try_from(self.inner.receivers(channel)).unwrap_or(i64::MAX)
     }
 
     /// Messages waiting in a channel, at most `limit`, oldest first; the caller needs read.
