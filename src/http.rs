@@ -7,10 +7,10 @@
 pub mod accept;
 pub mod answer;
 mod batch;
+mod body;
 mod changes;
 mod channel;
 mod filter;
-mod group;
 mod health;
 mod history;
 mod hub;
@@ -22,6 +22,7 @@ mod object;
 pub mod openapi;
 mod page;
 mod pool;
+mod principal;
 mod process;
 pub mod query;
 mod rate;
@@ -34,7 +35,6 @@ mod special;
 mod stream;
 pub mod table;
 pub mod target;
-mod user;
 pub mod value;
 
 use std::sync::Arc;

@@ -10,10 +10,10 @@ use kompira_schema::types::Container;
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{self, Failure};
+use super::body::{object, text};
 use super::object::{Applied, Change, Want, escape, finish, listed};
 use super::route::{Answer, Ask};
 use super::table::Act;
-use super::user::{object, text};
 
 /// Most changes of one commit: more would hold up the commits of others.
 const OPERATIONS_MAX: usize = 1000;

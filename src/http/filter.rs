@@ -5,12 +5,15 @@
 
 use std::cmp::Ordering;
 
+use axum::http::StatusCode;
 use jiff::tz::TimeZone;
 use kompira_schema::validate::time;
 use serde_json::Value as Json;
 
-use super::answer::Failure;
+use super::answer::{self, Failure};
+use super::object::{Want, paged};
 use super::query::Query;
+use super::route::{Answer, Ask};
 
 /// Of what kind an attribute is; the kind decides its lookups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +238,27 @@ impl Condition {
             Test::Null(wanted) => value.is_null() == *wanted,
         }
     }
+}
+
+/// Filters, orders and pages rows that are in memory.
+pub(super) fn rows_answer(ask: &Ask, rows: Vec<Json>, table: &[(&str, Attribute)]) -> Answer {
+    let conditions = conditions(&ask.query, table, &ask.service.tree.view().zone())?;
+    let keys = order(&ask.query, table)?;
+    let mut rows: Vec<(Json, usize)> = rows
+        .into_iter()
+        .filter(|row| {
+            conditions.iter().all(|condition| condition.holds(&row[condition.attribute()]))
+        })
+        .map(|row| (row, 0))
+        .collect();
+    sort(&mut rows, &keys);
+    let want = Want::of(&ask.query);
+    let envelope = paged(ask, rows.len(), |range| {
+        let page = rows.get(range).unwrap_or_default();
+        let maps = page.iter().filter_map(|(row, _)| row.as_object());
+        Ok(maps.map(|row| want.select(row.clone())).collect())
+    })?;
+    Ok(answer::json(StatusCode::OK, &envelope))
 }
 
 /// Keys of `order_by`: name, and whether it descends.

@@ -10,10 +10,10 @@ use kompira_schema::path::ObjectPath;
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{self, Failure};
+use super::body::{object, text};
 use super::object::{Want, former, listed, paged, with_etag};
 use super::route::{Answer, Ask};
 use super::table::Resource;
-use super::user::{object, text};
 use super::value::{datetime, to_json};
 use crate::tree::View;
 

@@ -29,7 +29,7 @@ use super::route::{Answer, Ask, verbs};
 use super::table::Act;
 use crate::tree::View;
 
-pub(super) use execute::{engine, flag, monitoring};
+pub(super) use execute::{engine, monitoring};
 pub(super) use find::{conditions, keyed};
 pub(super) use list::paged;
 pub(super) use render::{Want, former, listed};

@@ -10,8 +10,9 @@ use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Failure};
+use super::body::truth;
 use super::channel::{look_again, timeout};
-use super::object::{Want, engine, flag, monitoring, paged};
+use super::object::{Want, engine, monitoring, paged};
 use super::record;
 use super::route::{Answer, Ask};
 use super::table::Resource;
@@ -135,10 +136,10 @@ fn modes(body: Option<Json>) -> Result<Modes, Failure> {
         Some(_) => return Err(Failure::field("", "Send a JSON object.")),
     };
     Ok(Modes {
-        step: flag(&map, "step_mode")?,
-        checkpoint: flag(&map, "checkpoint_mode")?,
+        step: truth(&map, "step_mode")?,
+        checkpoint: truth(&map, "checkpoint_mode")?,
         monitoring: monitoring(&map)?,
-        trace: flag(&map, "trace")?,
+        trace: truth(&map, "trace")?,
     })
 }
 

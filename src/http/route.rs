@@ -27,8 +27,8 @@ use super::query::Query;
 use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
-    Service, batch, changes, channel, group, health, history, kept, lenient, metrics, object,
-    openapi, page, process, record, service, session, special, user,
+    Service, batch, changes, channel, health, history, kept, lenient, metrics, object, openapi,
+    page, principal, process, record, service, session, special,
 };
 use crate::audit::Levels;
 use crate::base::log;
@@ -417,10 +417,8 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         }
         Resource::Worklogs => Box::pin(special::worklogs(ask, body)).await,
         Resource::Cancel | Resource::Submit => Box::pin(special::end(ask, body)).await,
-        Resource::Users => Box::pin(user::collection(ask, body)).await,
-        Resource::User => Box::pin(user::member(ask, body)).await,
-        Resource::Groups => Box::pin(group::collection(ask, body)).await,
-        Resource::Group => Box::pin(group::member(ask, body)).await,
+        Resource::Users | Resource::Groups => Box::pin(principal::collection(ask, body)).await,
+        Resource::User | Resource::Group => Box::pin(principal::member(ask, body)).await,
         Resource::Batch => Box::pin(batch::batch(ask, body)).await,
         Resource::History
         | Resource::HistoryAt

@@ -16,8 +16,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::answer::{self, Failure};
+use super::body;
 use super::route::{Answer, Ask};
-use super::user;
 
 /// Name of the cookie.
 const COOKIE: &str = "kompira_session";
@@ -58,11 +58,11 @@ pub(super) fn proves(headers: &HeaderMap, secret: &str) -> bool {
 
 /// `POST /-/login {"username", "password"}`.
 pub(super) async fn login(ask: &Arc<Ask>, body: Body) -> Answer {
-    let body = user::object(ask.body(body).await?)?;
+    let body = body::object(ask.body(body).await?)?;
     ask.blocking(move |ask| {
         let missing = |key: &str| Failure::field(key, "This field is required.");
-        let name = user::text(&body, "username")?.ok_or_else(|| missing("username"))?;
-        let clear = user::text(&body, "password")?.ok_or_else(|| missing("password"))?;
+        let name = body::text(&body, "username")?.ok_or_else(|| missing("username"))?;
+        let clear = body::text(&body, "password")?.ok_or_else(|| missing("password"))?;
         let clear = Zeroizing::new(clear);
         let tree = &ask.service.tree;
         let who = Caller { interface: Interface::Web, ..ask.who.clone() };

@@ -19,11 +19,11 @@ use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Failure};
-use super::filter::Attribute;
+use super::body::{object, text};
+use super::filter::{Attribute, rows_answer};
 use super::object::{Want, escape, finish, with_location};
 use super::route::{Answer, Ask, nothing};
 use super::table::Resource;
-use super::user::{object, rows_answer};
 use super::value::to_json;
 use crate::tree::special::{Family, SpecialQuery};
 use crate::tree::{Txn, View};
@@ -208,20 +208,15 @@ fn render(view: &View, kinds: &Kinds, target: Ref) -> Result<Option<Map<String, 
 
 /// A user's name in a body.
 fn user(view: &View, body: &Map<String, Json>, key: &str) -> Result<Option<UserId>, Failure> {
-    let Some(name) = super::user::text(body, key)? else { return Ok(None) };
+    let Some(name) = text(body, key)? else { return Ok(None) };
     let missing = || Failure::field(key, format!("User '{name}' does not exist."));
     view.user_by_name(&name).map(|user| Some(user.id)).ok_or_else(missing)
 }
 
 /// An object's path in a body.
 fn job(view: &View, body: &Map<String, Json>, key: &str) -> Result<Option<ObjectId>, Failure> {
-    let Some(text) = super::user::text(body, key)? else { return Ok(None) };
+    let Some(text) = text(body, key)? else { return Ok(None) };
     let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
     let path = ObjectPath::parse(&text).map_err(|_| missing())?;
     view.resolve(&path).map(Some).map_err(|_| missing())
-}
-
-/// A text that must be there when it is made or replaced.
-fn required(body: &Map<String, Json>, key: &str) -> Result<String, Failure> {
-    super::user::text(body, key)?.ok_or_else(|| Failure::field(key, "This field is required."))
 }

@@ -13,6 +13,7 @@ use super::view::View;
 mod channel;
 mod config;
 mod jobflow;
+mod library;
 mod mail;
 mod render;
 mod script_job;
@@ -119,6 +120,7 @@ pub(super) fn of(def: &TypeDef) -> &'static dyn Behaviour {
     match def.name.as_str() {
         "TypeObject" => &type_object::TypeObject,
         "Jobflow" => &jobflow::Jobflow,
+        "Library" => &library::Library,
         "ScriptJob" => &script_job::ScriptJob,
         "Channel" => &channel::Channel,
         "MailChannel" => &mail::MailChannel,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::{Engine, Monitoring, Params, StartOptions};
 use crate::http::answer::{self, Failure};
+use crate::http::body::truth;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::View;
 
@@ -26,9 +27,9 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
         Some(_) => return Err(Failure::field("", "Send a JSON object.")),
     };
     let options = StartOptions {
-        step_mode: flag(&body, "step_mode")?.unwrap_or_default(),
-        trace: flag(&body, "trace")?.unwrap_or_default(),
-        checkpoint_mode: flag(&body, "checkpoint_mode")?,
+        step_mode: truth(&body, "step_mode")?.unwrap_or_default(),
+        trace: truth(&body, "trace")?.unwrap_or_default(),
+        checkpoint_mode: truth(&body, "checkpoint_mode")?,
         monitoring_mode: monitoring(&body)?,
         node: object(ask, &view, &body, "node", "NodeInfo")?,
         account: object(ask, &view, &body, "account", "AccountInfo")?,
@@ -59,15 +60,6 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
 pub(in crate::http) fn engine(ask: &Ask) -> Result<&Engine, Fault> {
     let missing = || Fault::new(Kind::Unavailable, message!("http.no_engine"));
     ask.service.engine.as_ref().ok_or_else(missing)
-}
-
-/// A truth value of the body.
-pub(in crate::http) fn flag(body: &Map<String, Json>, key: &str) -> Result<Option<bool>, Failure> {
-    match body.get(key) {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::Bool(truth)) => Ok(Some(*truth)),
-        Some(_) => Err(Failure::field(key, "Must be true or false.")),
-    }
 }
 
 /// The monitoring mode of the body.

@@ -4,10 +4,10 @@ use kompira_schema::id::IncidentId;
 use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
-use super::{required, user};
+use super::user;
 use crate::http::answer::Failure;
+use crate::http::body::{required, text};
 use crate::http::filter::Attribute;
-use crate::http::user::text;
 use crate::http::value::datetime;
 use crate::tree::Txn;
 use crate::tree::special::{IncidentDraft, IncidentPatch, IncidentStatus};

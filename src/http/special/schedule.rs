@@ -4,10 +4,10 @@ use kompira_schema::id::ScheduleId;
 use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
-use super::{job, required, user};
+use super::{job, user};
 use crate::http::answer::Failure;
+use crate::http::body::{required, text, truth};
 use crate::http::filter::Attribute;
-use crate::http::user::{text, truth};
 use crate::tree::Txn;
 use crate::tree::special::{ScheduleDraft, SchedulePatch, Unit};
 
