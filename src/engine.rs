@@ -63,7 +63,7 @@ use crate::tree::Tree;
 use delete::not_found;
 use inner::Inner;
 use row::Row;
-use slot::{Order, Phase, Slot};
+use slot::{End, Order, Phase, Slot};
 
 /// How a process is started.
 #[derive(Debug, Clone, Default)]
@@ -138,7 +138,7 @@ impl Engine {
         });
         let engine = Self { inner };
         // Before anybody looks at a queue: a message that comes after the look is told.
-        let feed = engine.inner.tree.store().subscribe();
+        let feed = engine.inner.tree.store().subscribe_for(hurries);
         recover::recover(&engine.inner)?;
         for number in 0..engine.inner.limits.workers.max(1) {
             engine.thread(&format!("engine-{number}"), turn::work)?;
@@ -219,14 +219,19 @@ impl Engine {
         params: Params,
         options: StartOptions,
     ) -> Result<ProcessId, Fault> {
-        start::execute(&self.inner, who, job, &params, &options, &|_| Ok(()))
+        start::execute_here(&self.inner, who, job, &params, &options)
     }
 
     /// The record of a process that `who` may see.
     fn visible(&self, who: &Caller, id: ProcessId) -> Result<Row, Fault> {
         let row = self.inner.row(id)?.ok_or_else(|| not_found(id))?;
-        let may = row.user == who.user || self.inner.tree.view().privileged(who.user);
-        if may { Ok(row) } else { Err(not_found(id)) }
+        self.may_see(who, id, row.user)?;
+        Ok(row)
+    }
+
+    fn may_see(&self, who: &Caller, id: ProcessId, user: UserId) -> Result<(), Fault> {
+        let may = user == who.user || self.inner.tree.view().privileged(who.user);
+        if may { Ok(()) } else { Err(not_found(id)) }
     }
 
     /// The state of a process.
@@ -316,22 +321,30 @@ impl Engine {
     ) -> Result<Option<ProcessInfo>, Fault> {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            let row = self.visible(who, id)?;
-            if !row.status.is_active() {
-                // An end that somebody is told of must stay.
-                self.inner.tree.sync()?;
-                return Ok(Some(row.info(id, self.inner.now())));
-            }
-            // It has ended meanwhile.
-            let Some(slot) = self.inner.slot(id) else { continue };
-            let ended = slot.wait_for(until, |state| {
-                (!state.row.status.is_active() || state.gone || self.inner.stopping()).then_some(())
-            });
-            if ended.is_none() {
+            let held = self.inner.slots.held(id).filter(|slot| slot.is_active());
+            let slot = if let Some(slot) = held {
+                let user = slot.lock().row.user;
+                self.may_see(who, id, user)?;
+                slot
+            } else {
+                let row = self.visible(who, id)?;
+                if !row.status.is_active() {
+                    // An end that somebody is told of must stay.
+                    self.inner.tree.sync()?;
+                    return Ok(Some(row.info(id, self.inner.now())));
+                }
+                // It has ended meanwhile.
+                let Some(slot) = self.inner.slot(id) else { continue };
+                slot
+            };
+            let Some(end) = slot.await_end(until, || self.inner.stopping()) else {
                 return Ok(None);
-            }
+            };
             if self.inner.stopping() {
                 return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
+            }
+            if let End::Durable(row) = end {
+                return Ok(Some(row.info(id, self.inner.now())));
             }
         }
     }
@@ -537,7 +550,7 @@ impl Engine {
         // Turns that began before that, wherever they run, begin what they have to begin.
         drop(self.inner.landing.write());
         let slots = self.inner.slots.all_held();
-        slots.iter().for_each(|slot| slot.tell());
+        slots.iter().for_each(|slot| slot.tell_all());
         self.inner.close();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
         for thread in threads {
@@ -561,6 +574,15 @@ impl Engine {
         if let Err(fault) = self.inner.tree.sync() {
             tracing::error!(?fault, "the last steps are not durable");
         }
+    }
+}
+
+/// Whether a change cannot wait a moment. Who waits for a process is woken by the turn that ends it.
+fn hurries(change: &Changed) -> bool {
+    match change.subject {
+        Ref::Object(_) => change.what == What::Queue,
+        Ref::Process(_) => false,
+        _ => true,
     }
 }
 

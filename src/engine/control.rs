@@ -11,7 +11,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Ref, Value};
 
 use super::inner::myself;
-use super::settings::{Shows, command_line};
+use super::settings::{Show, command_line};
 use super::vm::request::{Control, Request};
 use crate::remote::{self, Data, Limits, Target, Work};
 use crate::tree::{Object, View};
@@ -32,11 +32,15 @@ pub(super) fn object(id: ObjectId) -> Value {
 
 /// How many processes may be inside a job at once; `None`: any number.
 pub(super) fn multiplicity(view: &View, job: ObjectId) -> Result<Option<u32>, Fault> {
-    let object = view.get(&myself(), job)?;
-    Ok(match view.field(&object, "multiplicity").as_deref() {
+    Ok(multiplicity_of(view, &view.get(&myself(), job)?))
+}
+
+/// As [`multiplicity`], of an object at hand.
+pub(super) fn multiplicity_of(view: &View, job: &Object) -> Option<u32> {
+    match view.field(job, "multiplicity").as_deref() {
         Some(Value::Int(n)) if *n > 0 => Some(u32::try_from(*n).unwrap_or(u32::MAX)),
         _ => None,
-    })
+    }
 }
 
 /// Makes a request ready, as `who`.
@@ -47,7 +51,7 @@ pub(super) fn prepare(
     view: &View,
     who: &Caller,
     request: &Request,
-    shows: &Shows,
+    show: &Show,
 ) -> Result<Prepared, String> {
     let (work, input, control, shown, kind) = match request {
         Request::Command { command, input, control } => {
@@ -77,14 +81,14 @@ pub(super) fn prepare(
         Some(Value::Str(text)) => Some(Data::Text(text.clone())),
         Some(other) => return Err(format!("{} cannot be standard input", other.type_name())),
     };
-    let echo = shows.read(view).command.map(|format| {
+    let echo = show.command.as_ref().map(|format| {
         let target = &request.target;
         let local = target.connection() == "local";
         let port = target.port.map(|port| port.to_string()).unwrap_or_default();
         let host = target.host.as_deref().filter(|_| !local).unwrap_or("localhost");
         let user = target.user.as_deref().filter(|_| !local).unwrap_or("kompira");
         command_line(
-            &format,
+            format,
             &[
                 ("jobtype", kind),
                 ("conntype", target.connection()),

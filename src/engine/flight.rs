@@ -115,12 +115,12 @@ fn command(inner: &Arc<Inner>, slot: &Arc<Slot>, sequence: u64, request: Request
         // Its process was terminated before it began.
         return;
     }
-    let show = inner.shows.read(&inner.tree.view());
+    let show = inner.shows.read(&inner.tree);
     let output = Shown {
         inner: Arc::clone(inner),
         slot: Arc::clone(slot),
-        out: Mutex::new(show.stdout),
-        err: Mutex::new(show.stderr),
+        out: Mutex::new(show.stdout.clone()),
+        err: Mutex::new(show.stderr.clone()),
     };
     let (inner_too, slot_too) = (Arc::clone(inner), Arc::clone(slot));
     let done = Box::new(move |outcome| {

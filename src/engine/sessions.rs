@@ -87,7 +87,7 @@ pub(super) fn open(
     let session = Arc::new(Session { running: Mutex::new(None), closed: AtomicBool::new(false) });
     inner.sessions.0.lock().insert(queue, Arc::clone(&session));
     let (pieces, said) = sync_channel(PIECES);
-    let cut = inner.shows.read(&inner.tree.view()).session;
+    let cut = inner.shows.read(&inner.tree).session.clone();
     let reader = Reader {
         inner: Arc::clone(inner),
         slot: Arc::clone(slot),

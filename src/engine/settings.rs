@@ -1,13 +1,15 @@
 //! What of a command is shown on the console (rule: `operations/console-settings`).
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 
-use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::id::ObjectId;
 use kompira_schema::value::{Dict, Value};
 
 use super::inner::myself;
-use crate::tree::View;
+use crate::store::Basis;
+use crate::tree::{Tree, Txn, View};
 
 /// The settings of `/system/config` about consoles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,27 +24,34 @@ pub(super) struct Show {
 /// The form of a command line that is shown.
 const FORMAT: &str = "[{username}@{hostname}]{sudomark} {command}";
 
-/// The settings as they were last read, and of which state of the object.
+/// The settings as they were last read, and what has to stay for them to hold. They are asked for
+/// with each command and hardly ever change.
 #[derive(Default)]
-pub(super) struct Shows(Mutex<Option<(State, Show)>>);
-
-/// Object, revision and time of the last change: a commit in the making has no revision yet.
-type State = (ObjectId, Rev, Timestamp);
+pub(super) struct Shows(Mutex<Option<(Basis, Arc<Show>)>>);
 
 impl Shows {
-    /// The settings; what is not set or does not fit is as documented. They are asked for with
-    /// each command and hardly ever change.
-    pub(super) fn read(&self, view: &View) -> Show {
-        let Some(head) = config(view).and_then(|id| view.head(id).ok()) else {
-            return Show::of(&Dict::default());
-        };
-        let state = (head.id, head.rev, head.ctime);
-        if let Some((_, show)) = self.0.lock().as_ref().filter(|(held, _)| *held == state) {
-            return show.clone();
+    /// The settings; what is not set or does not fit is as documented.
+    pub(super) fn read(&self, tree: &Tree) -> Arc<Show> {
+        let mut kept = self.0.lock();
+        if let Some((_, show)) = kept.as_ref().filter(|(basis, _)| tree.store().holds(basis)) {
+            return Arc::clone(show);
         }
-        let show = Show::of(&data(view).unwrap_or_default());
-        *self.0.lock() = Some((state, show.clone()));
+        // Every change of the object changes its header. Taken before the object is read: a change
+        // in between makes the basis too old, never too new.
+        let watched = tree.watched();
+        let head = config(&watched).map(|id| watched.head(id));
+        let basis = watched.basis().filter(|_| !matches!(head, Some(Err(_))));
+        let show = Arc::new(Show::of(&data(&tree.view()).unwrap_or_default()));
+        *kept = basis.map(|basis| (basis, Arc::clone(&show)));
         show
+    }
+
+    /// As [`Shows::read`], with what the transaction itself has changed.
+    pub(super) fn read_in(&self, tree: &Tree, txn: &Txn) -> Arc<Show> {
+        if txn.changes_objects() {
+            return Arc::new(Show::of(&data(txn).unwrap_or_default()));
+        }
+        self.read(tree)
     }
 }
 
@@ -78,11 +87,7 @@ fn config(view: &View) -> Option<ObjectId> {
 }
 
 fn data(view: &View) -> Option<Dict> {
-    let stub = view.stub(&myself(), config(view)?).ok()?;
-    match view.extra(&stub).ok()?.shift_remove("data")? {
-        Value::Dict(data) => Some(data),
-        _ => None,
-    }
+    view.get(&myself(), config(view)?).ok()?.data
 }
 
 /// Lets so much of an output pass.

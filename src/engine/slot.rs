@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) stop: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
+    /// For those who wait for nothing but the end.
+    ended: Condvar,
 }
 
 pub(super) struct State {
@@ -46,8 +48,50 @@ pub(super) struct State {
     pub(super) children: usize,
     /// Turns in a row that failed in the store.
     pub(super) failures: u32,
-    /// It was deleted.
-    pub(super) gone: bool,
+    /// How many wait for its end.
+    awaited: usize,
+    /// What they may be told of it.
+    told: Told,
+}
+
+fn wait_on<T>(
+    changed: &Condvar,
+    mut state: MutexGuard<'_, State>,
+    until: Option<Instant>,
+    mut done: impl FnMut(&mut State) -> Option<T>,
+) -> Option<T> {
+    loop {
+        if let Some(answer) = done(&mut state) {
+            return Some(answer);
+        }
+        match until {
+            Some(until) => {
+                if changed.wait_until(&mut state, until).timed_out() {
+                    return done(&mut state);
+                }
+            }
+            None => changed.wait(&mut state),
+        }
+    }
+}
+
+/// What is known of a process's end, once it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// A sync is under way, and tells.
+    Not,
+    /// Whoever asks sees to it himself that it stays.
+    Committed,
+    /// It stays.
+    Durable,
+}
+
+/// What one who waited for the end of a process finds.
+pub(super) enum End {
+    /// It has ended, and that stays.
+    Durable(Box<Row>),
+    /// It may have: the store knows.
+    Look,
 }
 
 impl State {
@@ -122,9 +166,23 @@ impl Slot {
             flight: None,
             children: 0,
             failures: 0,
-            gone: false,
+            awaited: 0,
+            told: Told::Committed,
         };
-        Self { id, stop: AtomicBool::new(false), state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            id,
+            stop: AtomicBool::new(false),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// A slot on which the caller works.
+    pub(super) fn taken(id: ProcessId, row: Row) -> Self {
+        let slot = Self::new(id, row);
+        slot.lock().phase = Phase::Running;
+        slot
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,6 +192,12 @@ impl Slot {
     /// Tells those who wait that the row or the console changed.
     pub(super) fn tell(&self) {
         self.changed.notify_all();
+    }
+
+    /// Wakes whoever waits for anything: the engine stops.
+    pub(super) fn tell_all(&self) {
+        self.changed.notify_all();
+        self.ended.notify_all();
     }
 
     /// Takes back what an attempt of a turn counted that came to nothing.
@@ -183,6 +247,11 @@ impl Slot {
         }
     }
 
+    /// Lets a slot go on which the caller has not worked.
+    pub(super) fn unclaim(&self) {
+        self.lock().phase = Phase::Idle;
+    }
+
     /// As [`Slot::claim`], for the one who knows how the command of this number ended; `false`
     /// also when the process cannot go on at once.
     #[must_use]
@@ -207,22 +276,9 @@ impl Slot {
     pub(super) fn wait_for<T>(
         &self,
         until: Option<Instant>,
-        mut done: impl FnMut(&mut State) -> Option<T>,
+        done: impl FnMut(&mut State) -> Option<T>,
     ) -> Option<T> {
-        let mut state = self.lock();
-        loop {
-            if let Some(answer) = done(&mut state) {
-                return Some(answer);
-            }
-            match until {
-                Some(until) => {
-                    if self.changed.wait_until(&mut state, until).timed_out() {
-                        return done(&mut state);
-                    }
-                }
-                None => self.changed.wait(&mut state),
-            }
-        }
+        wait_on(&self.changed, self.lock(), until, done)
     }
 
     /// The output that a turn took is committed, or lost with the server.
@@ -238,10 +294,49 @@ impl Slot {
         output.unwrap_or_default()
     }
 
+    /// Waits for the end of the process, at most until `until`, or until the engine `stops`.
+    pub(super) fn await_end(
+        &self,
+        until: Option<Instant>,
+        stops: impl Fn() -> bool,
+    ) -> Option<End> {
+        let mut state = self.lock();
+        state.awaited += 1;
+        let end = wait_on(&self.ended, state, until, |state| match state.told {
+            _ if stops() => Some(End::Look),
+            _ if state.row.status.is_active() => None,
+            Told::Not => None,
+            Told::Committed => Some(End::Look),
+            Told::Durable => Some(End::Durable(Box::new(state.row.clone()))),
+        });
+        self.lock().awaited -= 1;
+        end
+    }
+
+    /// Tells those who wait for the end that it is committed, or says that somebody waits who may
+    /// be told by [`Slot::tell_durable`] instead, if that `can` be.
+    #[must_use]
+    pub(super) fn tell_end(&self, can: bool) -> bool {
+        let mut state = self.lock();
+        let later = can && state.awaited > 0;
+        state.told = if later { Told::Not } else { Told::Committed };
+        drop(state);
+        if !later {
+            self.ended.notify_all();
+        }
+        later
+    }
+
+    /// Tells those who wait for the end that it is durable, or that they have to see themselves.
+    pub(super) fn tell_durable(&self, durable: bool) {
+        self.lock().told = if durable { Told::Durable } else { Told::Committed };
+        self.ended.notify_all();
+    }
+
     /// Waits until the console is longer than `from` (`false`) or the process has ended (`true`).
     pub(super) fn await_console(&self, from: u64, until: Option<Instant>) -> Option<bool> {
         self.wait_for(until, |state| {
-            if !state.row.status.is_active() || state.gone {
+            if !state.row.status.is_active() {
                 Some(true)
             } else if state.row.console.1 > from {
                 Some(false)

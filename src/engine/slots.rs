@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use kompira_schema::error::Fault;
 use kompira_schema::id::ProcessId;
 
+use super::process::Status;
 use super::row::Row;
 use super::slot::Slot;
 
@@ -63,6 +64,20 @@ impl Slots {
         Ok(Some(slot))
     }
 
+    /// The slot of a process that nobody knows yet, taken by the caller.
+    pub(super) fn take_new(&self, id: ProcessId, row: Row) -> Arc<Slot> {
+        let slot = Arc::new(Slot::taken(id, row));
+        self.shard(id).lock().insert(id, Arc::clone(&slot));
+        slot
+    }
+
+    /// Takes out one that [`Slots::take_new`] made for a process that did not come to be.
+    pub(super) fn forget(&self, slot: &Slot) {
+        self.shard(slot.id).lock().remove(&slot.id);
+        slot.lock().row.status = Status::Aborted;
+        slot.tell_all();
+    }
+
     /// Counts processes that have become active.
     pub(super) fn begun(&self, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -106,7 +121,6 @@ mod tests {
     use kompira_schema::id::{ObjectId, UserId};
 
     use super::*;
-    use crate::engine::process::Status;
 
     fn row(status: Status) -> Result<Option<Row>, Fault> {
         let mut row = Row::new(ObjectId(1), UserId(1), Timestamp::UNIX_EPOCH);

@@ -1,5 +1,6 @@
 //! Starting a process from outside (rule: `operations/execute`).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,17 +12,17 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Value};
 
 use super::StartOptions;
-use super::inner::{Inner, caller};
+use super::inner::{Inner, caller, myself};
 use super::process::{Monitoring, Params, Status};
 use super::row::{self, Row, Script, Wait};
 use super::slot::Slot;
-use super::turn::{options, put_frame};
-use super::vm::{Arguments, Callable, Handle, Host, Jobflow, Machine, Pause, RefKind};
-use super::world::World;
+use super::turn::{self, options, put_frame};
+use super::vm::{Arguments, Jobflow, Machine, Pause, Raise};
+use super::world::{World, jobflow_of};
 use crate::fail_point;
 use crate::remote::words;
 use crate::store::{Counter, Durability, Family, What};
-use crate::tree::Txn;
+use crate::tree::{Object, Txn};
 
 /// Steps of one parameter expression. Reason: it is evaluated while the caller waits.
 const EXPRESSION_STEPS: u64 = 100_000;
@@ -36,29 +37,86 @@ pub(super) fn execute(
     options: &StartOptions,
     also: &dyn Fn(&mut Txn) -> Result<(), Fault>,
 ) -> Result<ProcessId, Fault> {
+    let (id, params) = prepare(inner, who, job, params)?;
+    commit(inner, who, id, job, &params, options, also)?;
+    inner.enter(id);
+    inner.tree.sync()?;
+    Ok(id)
+}
+
+/// As [`execute`], for a caller with nothing else to do: he gives the process its first turn, so
+/// that its first command begins with the sync that he waits for.
+pub(super) fn execute_here(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    params: &Params,
+    options: &StartOptions,
+) -> Result<ProcessId, Fault> {
+    let (id, params) = prepare(inner, who, job, params)?;
+    // Nobody else knows of it before it is committed, and then it is already in hand.
+    let slot = inner.slots.take_new(id, Row::new(job, who.user, inner.now()));
+    let born = commit(inner, who, id, job, &params, options, &|_| Ok(()));
+    let born = born.inspect_err(|_| inner.slots.forget(&slot))?;
+    {
+        let mut state = slot.lock();
+        state.row = born.row;
+        state.machine = born.machine;
+        state.saved = inner.clock.monotonic();
+    }
+    inner.slots.begun(1);
+    turn::begin(inner, &slot);
+    inner.tree.sync()?;
+    Ok(id)
+}
+
+/// A number for a new process, and its parameters as values.
+fn prepare<'a>(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    job: ObjectId,
+    params: &'a Params,
+) -> Result<(ProcessId, Cow<'a, Params>), Fault> {
     inner.refuse_when_stopping()?;
     if inner.is_full(1) {
         return Err(Fault::new(Kind::TooMany, message!("engine.too_many")));
     }
     let id = ProcessId(inner.tree.store().new_id(Counter::Process)?);
-    let mut evaluated = None;
-    if let Params::Expressions(expressions) = params {
-        evaluated = Some(Params::Values(evaluate(inner, who, job, id, expressions)?));
-    }
-    let params = evaluated.as_ref().unwrap_or(params);
-    inner.tree.write(who, Durability::Lazy, |txn| {
-        create(inner, txn, who, id, job, params, options)?;
+    Ok(match params {
+        Params::Expressions(expressions) => {
+            (id, Cow::Owned(Params::Values(evaluate(inner, who, job, id, expressions)?)))
+        }
+        _ => (id, Cow::Borrowed(params)),
+    })
+}
+
+/// A process that came to be: as it stands in the store.
+struct Born {
+    row: Row,
+    /// What runs it; a script has none.
+    machine: Option<Box<Machine>>,
+}
+
+fn commit(
+    inner: &Arc<Inner>,
+    who: &Caller,
+    id: ProcessId,
+    job: ObjectId,
+    params: &Params,
+    options: &StartOptions,
+    also: &dyn Fn(&mut Txn) -> Result<(), Fault>,
+) -> Result<Born, Fault> {
+    let done = inner.tree.write(who, Durability::Lazy, |txn| {
+        let born = create(inner, txn, who, id, job, params, options)?;
         also(txn)?;
-        inner.before_commit()
+        inner.before_commit()?;
+        Ok(born)
     })?;
     fail_point!("engine.start.after_commit");
     if !inner.after_commit() {
         return Err(Fault::new(Kind::Unavailable, message!("engine.stopping")));
     }
-    // Its first turn need not wait; the first command is begun after a sync of its own.
-    inner.enter(id);
-    inner.tree.sync()?;
-    Ok(id)
+    Ok(done.value)
 }
 
 fn create(
@@ -69,22 +127,24 @@ fn create(
     job: ObjectId,
     params: &Params,
     options: &StartOptions,
-) -> Result<(), Fault> {
+) -> Result<Born, Fault> {
     let mut row = Row::new(job, who.user, inner.now());
     row.step_mode = options.step_mode;
     row.traced = options.trace;
     row.invoker = options.invoker;
     row.schedule = options.schedule;
-    let object = txn.stub(who, job)?;
-    let path = object.path;
-    match callable(inner, txn, who, id, job)? {
-        Callable::Jobflow(jobflow) => {
-            let arguments = arguments(&path, params)?;
+    let object = executable(txn, who, job)?;
+    let path = &object.stub.path;
+    let mut started = None;
+    match object.stub.def.name.as_str() {
+        "Jobflow" if object.stub.def.builtin => {
+            let jobflow = jobflow_of(inner, txn, &object)
+                .map_err(|raise| not_executable(txn, who, job, path, &raise))?;
+            let arguments = arguments(path, params)?;
             let builtins = Arc::clone(&inner.builtins);
             let machine = Machine::start(jobflow, &arguments, builtins, &self::options(inner))
-                .map_err(|raise| refused(&path, raise.message()))?;
-            let view: &crate::tree::View = txn;
-            let fields = view.get(&super::inner::myself(), job)?.fields;
+                .map_err(|raise| refused(path, raise.message()))?;
+            let fields = &object.fields;
             row.checkpoint_mode = options.checkpoint_mode.unwrap_or_else(|| {
                 matches!(fields.get("defaultCheckpointMode"), Some(Value::Bool(true)))
             });
@@ -104,27 +164,29 @@ fn create(
             let mut bytes = Vec::new();
             machine.save(&mut bytes);
             put_frame(txn, id, &bytes)?;
+            started = Some(Box::new(machine));
         }
-        Callable::Script(_) => {
+        "ScriptJob" if object.stub.def.builtin => {
             let arguments = match params {
                 Params::CommandLine(line) => words::split(line)
-                    .ok_or_else(|| refused(&path, "unbalanced quotes in the arguments"))?,
+                    .ok_or_else(|| refused(path, "unbalanced quotes in the arguments"))?,
                 Params::Positional(values) => values.iter().map(shown).collect(),
                 Params::Values(values) if values.is_empty() => Vec::new(),
-                _ => return Err(refused(&path, "a script takes a line of arguments")),
+                _ => return Err(refused(path, "a script takes a line of arguments")),
             };
             row.checkpoint_mode = options.checkpoint_mode.unwrap_or(false);
             row.monitoring_mode = options.monitoring_mode.unwrap_or_default();
             let (node, account) = (options.node, options.account);
             row.script = Some(Script { arguments, node, account });
         }
-        Callable::No => {
+        _ => {
             return Err(Fault::new(Kind::NoMethod, message!("engine.no_job", path = path)));
         }
     }
     row.status = Status::New;
     row.wait = Some(Wait::Room);
-    put_new(txn, id, &row)
+    put_new(txn, id, &row)?;
+    Ok(Born { row, machine: started })
 }
 
 /// Puts the record of a process that is new.
@@ -140,30 +202,26 @@ fn refused(path: &str, why: &str) -> Fault {
     Fault::new(Kind::Invalid, message!("engine.refused", path = path, why = why))
 }
 
-/// What `job` is to who wants to start it.
-fn callable(
-    inner: &Arc<Inner>,
-    txn: &mut Txn,
-    who: &Caller,
-    id: ProcessId,
-    job: ObjectId,
-) -> Result<Callable, Fault> {
-    let path = txn.stub(who, job)?.path;
-    if !txn.access(who, job)?.execute {
+/// The object that `who` wants to start.
+fn executable(txn: &Txn, who: &Caller, job: ObjectId) -> Result<Object, Fault> {
+    let may = txn.access(who, job)?.execute;
+    // What a process needs of its job it reads as the engine.
+    let object = txn.get(&myself(), job)?;
+    if !may {
+        let path = object.stub.path;
         return Err(Fault::new(Kind::Denied, message!("engine.denied", path = path)));
     }
-    let slot = Arc::new(Slot::new(id, Row::new(job, who.user, inner.now())));
-    let mut acquired = Vec::new();
-    let mut world = World::new(inner, txn, who.user, &slot, &mut acquired);
-    world.callable(Handle { kind: RefKind::Object, id: job.0 }).map_err(|raise| {
-        let mut why = raise.message().to_owned();
-        if let Ok(Some(report)) = txn.compile_report(who, job) {
-            tracing::info!(jobflow = %path, "not executable\n{report}");
-            why.push('\n');
-            why.push_str(&report);
-        }
-        refused(&path, &why)
-    })
+    Ok(object)
+}
+
+fn not_executable(txn: &Txn, who: &Caller, job: ObjectId, path: &str, raise: &Raise) -> Fault {
+    let mut why = raise.message().to_owned();
+    if let Ok(Some(report)) = txn.compile_report(who, job) {
+        tracing::info!(jobflow = %path, "not executable\n{report}");
+        why.push('\n');
+        why.push_str(&report);
+    }
+    refused(path, &why)
 }
 
 fn arguments(path: &str, params: &Params) -> Result<Arguments, Fault> {

@@ -50,6 +50,20 @@ pub(super) fn work(inner: &Arc<Inner>) {
     }
 }
 
+/// Gives a process that was just committed, taken by the caller, its first turn: in this thread if
+/// no other waits for a worker.
+pub(super) fn begin(inner: &Arc<Inner>, slot: &Arc<Slot>) {
+    // Who stops the engine waits for this.
+    let landing = inner.landing.read_recursive();
+    if inner.queue.is_empty() && !inner.stopping() {
+        turn(inner, slot, None);
+    } else {
+        slot.unclaim();
+        inner.wake_slot(slot, |_| {});
+    }
+    drop(landing);
+}
+
 /// What a turn starts from.
 struct Taken {
     row: Row,

@@ -22,7 +22,7 @@ use super::control;
 use super::inner::{Inner, caller, myself};
 use super::slot::Slot;
 use super::vm::{Callable, Given, Handle, Heap, Host, Jobflow, Raise, RefKind, Value};
-use crate::tree::{Entry, Patch, Txn};
+use crate::tree::{Entry, Object, Patch, Txn, View};
 
 /// The world of one process during one part of a turn.
 pub(super) struct World<'a> {
@@ -118,6 +118,26 @@ pub(super) fn explain(fault: &Fault, what: &str) -> String {
     }
 }
 
+/// The jobflow that an object holds.
+///
+/// # Errors
+/// It does not compile.
+pub(super) fn jobflow_of(inner: &Inner, view: &View, object: &Object) -> Result<Jobflow, Raise> {
+    let source = match object.fields.get("source") {
+        Some(Plain::Str(source)) => source.as_str(),
+        _ => "",
+    };
+    let path = &object.stub.path;
+    let code = inner.codes.compile(source);
+    let code = code.ok_or_else(|| Raise::new(format!("jobflow is not executable: {path}")))?;
+    Ok(Jobflow {
+        object: object.stub.head.id,
+        path: path.as_str().into(),
+        program: code.program,
+        multiplicity: control::multiplicity_of(view, object),
+    })
+}
+
 impl Host for World<'_> {
     fn epoch(&self) -> u64 {
         // Own writes count, too.
@@ -146,23 +166,7 @@ impl Host for World<'_> {
             return Ok(Callable::Script(id));
         }
         let object = self.txn.get(&myself(), id).map_err(|fault| self.raise(&fault, &path))?;
-        let source = match object.fields.get("source") {
-            Some(Plain::Str(source)) => source.as_str(),
-            _ => "",
-        };
-        let code = self
-            .inner
-            .codes
-            .compile(source)
-            .ok_or_else(|| Raise::new(format!("jobflow is not executable: {path}")))?;
-        let multiplicity =
-            control::multiplicity(self.txn, id).map_err(|fault| self.raise(&fault, &path))?;
-        Ok(Callable::Jobflow(Jobflow {
-            object: id,
-            path: path.into(),
-            program: code.program,
-            multiplicity,
-        }))
+        jobflow_of(self.inner, self.txn, &object).map(Callable::Jobflow)
     }
 
     fn acquire(&mut self, jobflow: ObjectId, multiplicity: u32) -> Result<bool, Raise> {

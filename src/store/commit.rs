@@ -20,7 +20,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use kompira_schema::id::Rev;
 
 use super::basis::Written;
@@ -28,7 +27,7 @@ use super::batch::{Batch, CommitError};
 use super::feed::Feed;
 use super::health::Health;
 use super::kv::{Kv, KvRead, StoreError, WriteSet};
-use super::snapshot::Published;
+use super::snapshot::{Newest, Published};
 use super::window::Window;
 use crate::{fail_point, fail_point_io};
 use group::Group;
@@ -59,7 +58,7 @@ pub(super) type Plan = Box<dyn FnOnce(&dyn KvRead) -> Result<WriteSet, StoreErro
 /// What the committer shares with the handles of the store.
 pub(super) struct Shared {
     pub(super) kv: Arc<dyn Kv>,
-    pub(super) published: ArcSwap<Published>,
+    pub(super) published: Newest,
     pub(super) feed: Feed,
     pub(super) health: Health,
     pub(super) written: Written,
@@ -253,7 +252,7 @@ impl Committer {
 
     /// Commits `first` and the commits that wait behind it.
     fn group(&mut self, first: (Batch, Durability, Answer<Rev>), queue: &Queue) {
-        let published = self.shared.published.load_full();
+        let published = self.shared.published.load();
         let mut group = Group::new(Rev(published.rev.0 + 1));
         if let Err(error) = self.shared.health.writable() {
             first.2.send(Err(error.into()));
@@ -329,13 +328,13 @@ impl Committer {
     fn publish(&self, rev: Rev) {
         let read = self.shared.kv.snapshot();
         let state = self.shared.written.state();
-        self.shared.published.store(Arc::new(Published { rev, state, read }));
+        self.shared.published.store(Published { rev, state, read });
         fail_point!("store.commit.after_publish");
     }
 
     fn apply(&mut self, plan: Plan, durability: Durability) -> Result<(), StoreError> {
         self.shared.health.writable()?;
-        let published = self.shared.published.load_full();
+        let published = self.shared.published.load();
         let set = plan(&*published.read)?;
         if set.is_empty() {
             return Ok(());

@@ -40,14 +40,11 @@ impl CommitInfo {
         let ChangeRow { time, origin, by, changes } = row;
         Self { rev, time, origin, by, changes }
     }
+}
 
-    /// Whether somebody may wait for it: more than an object's own change.
-    fn is_urgent(&self) -> bool {
-        let plain = |changed: &Changed| {
-            matches!(changed.subject, Ref::Object(_)) && changed.what != What::Queue
-        };
-        !self.changes.iter().all(plain)
-    }
+/// Whether somebody may wait for a change: for more than an object's own.
+fn may_be_waited_for(changed: &Changed) -> bool {
+    !matches!(changed.subject, Ref::Object(_)) || changed.what == What::Queue
 }
 
 /// What a subscriber receives.
@@ -89,6 +86,8 @@ struct Waiting {
 struct Line {
     waiting: Mutex<Waiting>,
     bell: Condvar,
+    /// What it is woken for at once.
+    hurries: fn(&Changed) -> bool,
 }
 
 impl Line {
@@ -97,7 +96,7 @@ impl Line {
     }
 
     /// Adds a commit; answers whether there is still a reader.
-    fn push(&self, info: &Arc<CommitInfo>, urgent: bool) -> bool {
+    fn push(&self, info: &Arc<CommitInfo>) -> bool {
         let mut waiting = self.waiting();
         if waiting.left {
             return false;
@@ -112,10 +111,11 @@ impl Line {
         } else {
             waiting.commits.push_back(Arc::clone(info));
         }
-        let hurry = urgent || waiting.commits.len() * 2 > waiting.max;
         let wakes = match waiting.rest {
             Rest::None => false,
-            Rest::Nap => hurry,
+            Rest::Nap => {
+                waiting.commits.len() * 2 > waiting.max || info.changes.iter().any(self.hurries)
+            }
             Rest::Sleep => true,
         };
         if wakes {
@@ -203,10 +203,15 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn subscribe(&self) -> Subscription {
-        self.subscribe_with(FEED_WAITING_MAX)
+        self.subscribe_with(FEED_WAITING_MAX, may_be_waited_for)
     }
 
-    fn subscribe_with(&self, max: usize) -> Subscription {
+    /// As [`Feed::subscribe`], for a reader that says itself what it hurries for.
+    pub(super) fn subscribe_for(&self, hurries: fn(&Changed) -> bool) -> Subscription {
+        self.subscribe_with(FEED_WAITING_MAX, hurries)
+    }
+
+    fn subscribe_with(&self, max: usize, hurries: fn(&Changed) -> bool) -> Subscription {
         let waiting = Mutex::new(Waiting {
             commits: VecDeque::new(),
             max,
@@ -216,7 +221,7 @@ impl Feed {
             closed: false,
             left: false,
         });
-        let line = Arc::new(Line { waiting, bell: Condvar::new() });
+        let line = Arc::new(Line { waiting, bell: Condvar::new(), hurries });
         self.subscribers().push(Arc::clone(&line));
         Subscription { line }
     }
@@ -227,8 +232,7 @@ impl Feed {
 
     /// Hands a commit to every subscriber. Called in the order of revisions.
     pub(super) fn tell(&self, info: &Arc<CommitInfo>) {
-        let urgent = info.is_urgent();
-        self.subscribers().retain(|line| line.push(info, urgent));
+        self.subscribers().retain(|line| line.push(info));
     }
 
     /// Ends every subscription.
@@ -252,7 +256,7 @@ mod tests {
     #[test]
     fn a_slow_reader_is_told_to_start_anew_and_then_misses_nothing() {
         let feed = Feed::default();
-        let reader = feed.subscribe_with(2);
+        let reader = feed.subscribe_with(2, may_be_waited_for);
         for rev in 1..=4 {
             feed.tell(&info(rev));
         }
@@ -291,10 +295,10 @@ mod tests {
             place: None,
             old: None,
         };
-        let commit = |changes| CommitInfo { changes, ..CommitInfo::clone(&info(1)) };
-        assert!(!commit(vec![plain.clone()]).is_urgent());
-        let message = Changed { what: What::Queue, ..plain.clone() };
-        assert!(commit(vec![plain, message]).is_urgent());
+        assert!(!may_be_waited_for(&plain));
+        assert!(may_be_waited_for(&Changed { what: What::Queue, ..plain.clone() }));
+        let process = Ref::Process(kompira_schema::id::ProcessId(7));
+        assert!(may_be_waited_for(&Changed { subject: process, ..plain }));
     }
 
     #[test]

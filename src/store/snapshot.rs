@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kompira_schema::error::Fault;
 use kompira_schema::id::{ObjectId, Rev};
+use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 
 use super::basis::Watch;
@@ -22,6 +23,28 @@ pub(super) struct Published {
     /// Counts what was written, rows of the store's own among it.
     pub(super) state: u64,
     pub(super) read: Arc<dyn KvRead>,
+}
+
+/// The newest state that was published.
+///
+/// A lock held for a moment, and not an exchange without one: that would have to look at every
+/// thread there is at each commit.
+pub(super) struct Newest(RwLock<Arc<Published>>);
+
+impl Newest {
+    pub(super) fn new(first: Published) -> Self {
+        Self(RwLock::new(Arc::new(first)))
+    }
+
+    pub(super) fn load(&self) -> Arc<Published> {
+        Arc::clone(&self.0.read())
+    }
+
+    pub(super) fn store(&self, next: Published) {
+        let last = std::mem::replace(&mut *self.0.write(), Arc::new(next));
+        // It may be the last handle of a state of the engine: not under the lock.
+        drop(last);
+    }
 }
 
 /// One moment of the store: never changes, costs nothing to take or clone.

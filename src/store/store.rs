@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::bounded;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::Rev;
@@ -18,6 +17,7 @@ use super::basis::{Basis, Written};
 use super::batch::{Batch, CommitError};
 use super::blob::Blobs;
 use super::blob::files::BlobFiles;
+use super::codec::Changed;
 use super::commit::{Desk, Durability, Shared};
 use super::counter::{self, BLOCK, Counter, Counters};
 use super::feed::{Feed, Subscription};
@@ -31,7 +31,7 @@ use super::options::Options;
 use super::recent::Recent;
 use super::rocks::Rocks;
 use super::room::Room;
-use super::snapshot::{Published, Snapshot};
+use super::snapshot::{Newest, Published, Snapshot};
 use crate::base::durable::sync_name;
 use crate::fail_point;
 
@@ -102,7 +102,7 @@ impl Store {
         let rev = last_rev(&*read)?;
         let shared = Arc::new(Shared {
             kv,
-            published: ArcSwap::from_pointee(Published { rev, state: 0, read }),
+            published: Newest::new(Published { rev, state: 0, read }),
             feed: Feed::default(),
             health: Health::default(),
             written: Written::default(),
@@ -126,7 +126,7 @@ impl Store {
     /// The newest state. Whoever got the answer to a commit sees it here.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.0.shared.published.load_full())
+        Snapshot(self.0.shared.published.load())
     }
 
     /// The newest revision.
@@ -217,6 +217,13 @@ impl Store {
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         self.0.shared.feed.subscribe()
+    }
+
+    /// As [`Store::subscribe`], for a reader that says which changes cannot wait for others to
+    /// gather.
+    #[must_use]
+    pub fn subscribe_for(&self, hurries: fn(&Changed) -> bool) -> Subscription {
+        self.0.shared.feed.subscribe_for(hurries)
     }
 
     /// Whether writes are taken.

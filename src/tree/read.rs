@@ -63,6 +63,11 @@ impl Reads {
         self.own.get(family.index()).filter(|rows| !rows.is_empty())
     }
 
+    /// Whether there are own writes in one of these families.
+    pub(super) fn has_own(&self, families: &[Family]) -> bool {
+        families.iter().any(|family| self.rows(*family).is_some())
+    }
+
     pub(super) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, Fault> {
         if self.dirty
             && let Some(own) = self.rows(family).and_then(|rows| rows.get(key))

@@ -153,3 +153,27 @@ fn output_is_on_the_console_before_what_the_jobflow_prints_of_it() {
     let expected: String = (0..100).map(|n| format!("line {n}\n")).collect();
     assert_eq!(world.console(id), expected + "after\n");
 }
+
+// rule: operations/console-settings
+#[test]
+fn settings_hold_until_they_change_and_a_transaction_sees_its_own() {
+    let world = World::new();
+    let shows = settings::Shows::default();
+    let first = shows.read(world.tree());
+    world.jobflow("other", "print('x')");
+    assert!(Arc::ptr_eq(&first, &shows.read(world.tree())), "nothing of them changed");
+    assert_eq!(first.command, None);
+    let config = world.resolve("/system/config");
+    let data: Dict = [("showCommandEnabled".to_owned(), Value::Bool(true))].into_iter().collect();
+    let within = world.tree().write(&root(), Durability::Lazy, |txn| {
+        let patch = crate::tree::Patch { data: Some(data.clone()), ..Default::default() };
+        txn.update(config, None, patch)?;
+        Ok(shows.read_in(world.tree(), txn))
+    });
+    assert!(within.unwrap().value.command.is_some());
+    assert!(shows.read(world.tree()).command.is_some());
+    let id = world.start(world.jobflow("job", "['ls']"));
+    world.runner.next().exit(0, "");
+    world.ended(id);
+    assert_eq!(world.console(id), "[kompira@localhost]$ ls\n");
+}

@@ -68,7 +68,8 @@ impl Turn<'_> {
                 }
             };
         }
-        let prepared = control::prepare(txn, &who, request, &self.inner.shows).map_err(lost_job)?;
+        let show = self.inner.shows.read_in(&self.inner.tree, txn);
+        let prepared = control::prepare(txn, &who, request, &show).map_err(lost_job)?;
         let request = Box::new(prepared.request);
         let work = match request.session {
             true => flight::Work::Session(request, 0),

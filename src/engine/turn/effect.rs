@@ -99,6 +99,9 @@ pub(super) fn settle(
         again && slot.wake(&mut state)
     };
     slot.tell();
+    if ended {
+        tell_end(inner, slot);
+    }
     if push {
         inner.queue.push(id);
     } else {
@@ -145,14 +148,48 @@ fn bury(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     inner.slots.ended(id);
     inner.timers.clear(id);
     inner.leave_lines(id);
-    let parent = slot.lock().row.parent;
+    let (parent, children) = {
+        let state = slot.lock();
+        (state.row.parent, state.children)
+    };
     if let Some(parent) = parent {
         leave_parent(inner, parent);
     }
     for waiting in inner.mailbox.waiting(Source::Reference(Ref::Process(id))) {
         inner.wake(waiting);
     }
-    terminate_children(inner, id);
+    if children > 0 {
+        terminate_children(inner, id);
+    }
+}
+
+/// Tells those who wait for the end: at once, or while others sync anyway, when it is durable, so
+/// that they wake once.
+fn tell_end(inner: &Arc<Inner>, slot: &Arc<Slot>) {
+    let shared = !inner.queue.is_empty() || inner.commands.has_several();
+    if slot.tell_end(shared) {
+        let told = Untold(Some(Arc::clone(slot)));
+        inner.outbox.push(Box::new(move |synced| told.tell(synced.is_ok())));
+    }
+}
+
+/// An end that is still to be told. Dropped, those who wait see themselves.
+struct Untold(Option<Arc<Slot>>);
+
+impl Untold {
+    fn tell(mut self, durable: bool) {
+        if let Some(slot) = self.0.take() {
+            slot.tell_durable(durable);
+        }
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.tell_durable(false);
+        }
+    }
 }
 
 /// Ends what a process that has ended leaves behind.

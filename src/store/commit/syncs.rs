@@ -12,7 +12,9 @@ use crate::{fail_point, fail_point_io};
 #[derive(Default)]
 pub(super) struct Syncs {
     state: Mutex<State>,
-    done: Condvar,
+    /// By the number of the run, odd and even: who is served by the run that is under way, and who
+    /// by the next. So nobody is woken only to wait again.
+    done: [Condvar; 2],
 }
 
 #[derive(Default)]
@@ -24,6 +26,9 @@ struct State {
     since: Option<Instant>,
     /// A sync runs.
     busy: bool,
+    /// The number of the run that is under way, or was last, and the writes it makes durable.
+    run: u64,
+    target: u64,
     /// The thread for background syncs sleeps until it is woken.
     asleep: bool,
 }
@@ -49,6 +54,11 @@ impl Syncs {
         state.since.map(|since| since + within)
     }
 
+    fn done(&self, run: u64) -> &Condvar {
+        let [even, odd] = &self.done;
+        if run.is_multiple_of(2) { even } else { odd }
+    }
+
     /// Makes every write durable that is done when this is called. After a failure the store takes
     /// no more writes: what the kernel dropped, a second sync would not bring back.
     pub(super) fn sync(&self, shared: &Shared) -> Result<(), StoreError> {
@@ -57,6 +67,8 @@ impl Syncs {
         loop {
             if let Err(error) = shared.health.writable() {
                 state.since = None;
+                drop(state);
+                self.done.iter().for_each(Condvar::notify_all);
                 return Err(error);
             }
             if state.durable >= wanted {
@@ -65,10 +77,13 @@ impl Syncs {
             if !state.busy {
                 break;
             }
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let serves = if wanted <= state.target { state.run } else { state.run + 1 };
+            state = self.done(serves).wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.busy = true;
-        let (written, start) = (state.written, Instant::now());
+        state.run += 1;
+        state.target = state.written;
+        let (run, written, start) = (state.run, state.written, Instant::now());
         drop(state);
         let synced = log(shared);
         if let Err(error) = &synced {
@@ -83,7 +98,9 @@ impl Syncs {
             state.since = (state.written > written).then_some(start);
         }
         drop(state);
-        self.done.notify_all();
+        self.done(run).notify_all();
+        // The first of those who came meanwhile leads the next; after a failure he tells the others.
+        self.done(run + 1).notify_one();
         synced
     }
 }

@@ -57,6 +57,12 @@ impl Txn {
         self.put_packed(family, key, row)
     }
 
+    /// Whether it has changed an object so far.
+    #[must_use]
+    pub fn changes_objects(&self) -> bool {
+        self.view.reads.has_own(&[Family::Dirent, Family::Head, Family::Body])
+    }
+
     /// Tells the feed that a process changed.
     pub fn process_changed(&mut self, process: ProcessId, what: What) {
         let subject = Ref::Process(process);

@@ -9,6 +9,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::statistics::{median, spread};
 use world::World;
@@ -95,28 +96,37 @@ fn rates(arguments: &Arguments, dir: &std::path::Path) -> Result<(), String> {
         ("three changes", world.object("writes", "Jobflow", "source", WRITES)?),
         ("no step", world.object("nothing", "Jobflow", "source", "[]")?),
     ];
-    println!("| process | at once | processes/s | spread | syncs each |");
-    println!("| --- | --: | --: | --: | --: |");
+    println!("| process | at once | processes/s | spread | syncs each | processor time each |");
+    println!("| --- | --: | --: | --: | --: | --: |");
     for (name, job) in jobs {
         for at_once in [1, 32] {
-            let (mut rates, mut syncs) = (Vec::new(), Vec::new());
+            let (mut rates, mut syncs, mut costs) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..arguments.rounds {
                 let (before, begin) = (world.store.syncs(), Instant::now());
+                let spent = processor_time();
                 let until = begin + Duration::from_secs_f64(arguments.seconds);
                 let done = closed_loop(at_once, until, || world.run(job))?;
                 rates.push(done as f64 / begin.elapsed().as_secs_f64());
+                costs.push((processor_time() - spent).as_secs_f64() * 1e6 / done.max(1) as f64);
                 syncs.push((world.store.syncs() - before) as f64 / done.max(1) as f64);
             }
             println!(
-                "| {name} | {at_once} | {:.0} | {:.0} % | {:.2} |",
+                "| {name} | {at_once} | {:.0} | {:.0} % | {:.2} | {:.0} µs |",
                 median(&rates).unwrap_or_default(),
                 spread(&rates).unwrap_or_default(),
                 median(&syncs).unwrap_or_default(),
+                median(&costs).unwrap_or_default(),
             );
         }
     }
     world.close();
     Ok(())
+}
+
+/// Of all threads of this program so far.
+fn processor_time() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
 }
 
 /// Runs `work` again and again in so many threads; answers how often.

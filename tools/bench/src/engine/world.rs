@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, unbounded};
 use kompira::base::clock::{Clock, System};
 use kompira::engine::{Engine, Filter, Limits, Params, ProcessInfo, StartOptions};
 use kompira::remote::{Data, Done, Outcome, Output, Request, Runner, Running};
@@ -33,7 +33,10 @@ pub(super) fn told(fault: Fault) -> String {
     format!("{fault:?}")
 }
 
-/// Answers every command with success, on a thread of its own, as a service beside the engine.
+/// Threads that answer commands: as many as a small machine has processors.
+const ANSWERING: usize = 2;
+
+/// Answers every command with success, on threads of its own, as commands beside the engine end.
 struct Answering(Sender<Done>);
 
 struct Answered;
@@ -44,13 +47,16 @@ impl Running for Answered {
 
 impl Answering {
     fn start() -> Self {
-        let (sender, commands) = channel::<Done>();
-        std::thread::spawn(move || {
-            for done in commands {
-                let text = |text: &str| Data::Text(text.to_owned());
-                done(Outcome::Exited { status: 0, stdout: text("1"), stderr: text("") });
-            }
-        });
+        let (sender, commands) = unbounded::<Done>();
+        for _ in 0..ANSWERING {
+            let commands = commands.clone();
+            std::thread::spawn(move || {
+                for done in commands {
+                    let text = |text: &str| Data::Text(text.to_owned());
+                    done(Outcome::Exited { status: 0, stdout: text("1"), stderr: text("") });
+                }
+            });
+        }
         Self(sender)
     }
 }
