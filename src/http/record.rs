@@ -6,15 +6,20 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::{ObjectId, ProcessId};
+use kompira_schema::layout::json;
 use kompira_schema::tree::Interface;
+use kompira_schema::value::Value;
 use serde_json::{Map, Value as Json};
 
 use super::answer::Failure;
+use super::object::engine;
 use super::route::{Answer, Ask};
 use super::table::Resource;
 use crate::audit::{Attempt, Class, Target, Verb};
+use crate::engine::{Params, StartOptions};
 use crate::store::Durability;
-use crate::tree::{Done, Txn};
+use crate::tree::{Done, Txn, View};
 
 impl Ask {
     /// Changes the tree on behalf of the caller; the audit hears by which request.
@@ -133,6 +138,64 @@ pub(super) fn of_read(ask: &Ask, answer: &Answer) -> Option<(Attempt, Option<Fau
         detail.insert("search_params".to_owned(), Json::Object(filters));
     }
     Some((Attempt { class, verb, target, detail }, fault))
+}
+
+/// Starts a process and writes down what was started: by the job, its parameters, and the form or
+/// table from which it came.
+pub(super) fn execute(
+    ask: &Ask,
+    job: ObjectId,
+    params: Params,
+    options: StartOptions,
+) -> Result<ProcessId, Fault> {
+    let view = ask.service.tree.view();
+    let target = view.audit_target(job);
+    let is_told = view.audits(&ask.who, Class::Object, Verb::Execute, &target, false)
+        || view.audits(&ask.who, Class::Object, Verb::Execute, &target, true);
+    let mut detail = Map::new();
+    if is_told {
+        detail = started_with(&view, &params, options.invoker);
+        detail.insert("http_method".to_owned(), ask.method.as_str().into());
+    }
+    let done = engine(ask)?.execute(&ask.who, job, params, options);
+    if is_told {
+        if let Ok(process) = &done {
+            detail.insert("execute_pid".to_owned(), process.0.into());
+            detail.insert("http_status".to_owned(), StatusCode::OK.as_u16().into());
+        }
+        let attempt = Attempt { class: Class::Object, verb: Verb::Execute, target, detail };
+        if let Err(fault) = ask.service.tree.audit(&ask.who, attempt, done.as_ref().err()) {
+            tracing::error!(target: "kompira::http", ?fault, "a start is not in the audit");
+        }
+    }
+    done
+}
+
+fn started_with(view: &View, params: &Params, invoker: Option<ObjectId>) -> Map<String, Json> {
+    let json = |value: &Value| json::from_value(value, &mut |target| view.reference_text(target));
+    let given: Json = match params {
+        Params::Values(values) => {
+            values.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+        }
+        Params::Positional(values) => values.iter().map(json).collect(),
+        Params::Expressions(texts) => {
+            texts.iter().map(|(name, text)| (name.clone(), Json::from(text.as_str()))).collect()
+        }
+        Params::CommandLine(line) => line.as_str().into(),
+    };
+    let mut detail = Map::from_iter([("execute_params".to_owned(), given)]);
+    let by = invoker.and_then(|id| {
+        let key = match view.type_of(id).ok()?.name.as_str() {
+            "Form" => "execute_form",
+            "Table" => "execute_table",
+            _ => return None,
+        };
+        Some((key, view.path_of(id)?))
+    });
+    if let Some((key, path)) = by {
+        detail.insert(key.to_owned(), path.as_str().into());
+    }
+    detail
 }
 
 /// Writes down what was done to a process, unless there was nothing to do.

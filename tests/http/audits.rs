@@ -95,3 +95,30 @@ fn what_is_done_to_processes_is_written_down() {
 fn of<'a>(all: &'a [Json], path: &str, verb: &str) -> Vec<&'a Json> {
     all.iter().filter(|entry| entry["target_path"] == path && entry["type"] == verb).collect()
 }
+
+// rule: http/audit
+#[test]
+fn what_is_started_is_written_down() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "job", "Jobflow", json!({"source": "|a='x'|\nprint(a)"}));
+    let fields =
+        json!({"submitObject": "/root/job", "fieldNames": ["a"], "fieldTypes": ["String"]});
+    client.create("/root", "form", "Form", fields);
+    let body = json!({"parameters": {"a": "b"}});
+    let process = client.post("/root/job.execute", &body).expect(200).json();
+    client.post("/root/job.execute", &json!({"parameters": {"wrong": 1}})).expect(400);
+    client.post("/root/form.submit", &json!({"values": {"a": "c"}})).expect(200);
+    client.delete("/root/form").expect(204);
+    let all = entries(&server, "/root/form", "delete");
+    let started = of(&all, "/root/job", "execute");
+    assert_eq!(started.len(), 3, "{started:#?}");
+    let number: u64 = process.as_str().unwrap().rsplit('_').next().unwrap().parse().unwrap();
+    assert_eq!(started[0]["detail"]["execute_pid"], number);
+    assert_eq!(started[0]["detail"]["execute_params"], json!({"a": "b"}));
+    assert_eq!(started[0]["detail"]["http_status"], 200);
+    assert_eq!((&started[0]["class"], &started[0]["level"]), (&json!("object"), &json!(3)));
+    assert_eq!(started[1]["result"], "failed");
+    assert_eq!(started[2]["detail"]["execute_form"], "/root/form");
+    assert!(of(&all, "/root/form", "execute").is_empty(), "one operation, one entry");
+}

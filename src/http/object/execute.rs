@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::engine::{Engine, Monitoring, Params, StartOptions};
 use crate::http::answer::{self, Failure};
 use crate::http::body::truth;
+use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::View;
 
@@ -50,7 +51,7 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
             ));
         }
     };
-    let process = engine(ask)?.execute(&ask.who, id, params, options)?;
+    let process = record::execute(ask, id, params, options)?;
     let path = format!("/process/id_{process}");
     let response = answer::json(StatusCode::OK, &Json::from(path.as_str()));
     Ok(super::with_location(response, &path))

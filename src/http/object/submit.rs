@@ -10,9 +10,9 @@ use kompira_schema::validate::Source;
 use kompira_schema::value::Dict;
 use serde_json::{Map, Value as Json, json};
 
-use super::execute::engine;
 use crate::engine::{Params, StartOptions};
 use crate::http::answer::{self, Failure};
+use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::{Submission, View};
 
@@ -56,7 +56,7 @@ pub(super) fn submit(ask: &Ask, body: Option<Json>) -> Answer {
         Submission::Start { job, params, invoker } => {
             let options = StartOptions { invoker: Some(invoker), ..StartOptions::default() };
             let params = Params::Values(params);
-            let process = engine(ask)?.execute(&ask.who, job, params, options)?;
+            let process = record::execute(ask, job, params, options)?;
             let path = format!("/process/id_{process}");
             let response = answer::json(StatusCode::OK, &json!({"process": path}));
             Ok(super::with_location(response, &path))

@@ -18,7 +18,7 @@ impl Txn {
     }
 
     /// Says what is about to be tried, for the entry of a failure.
-    pub(crate) fn trying(
+    pub(in crate::tree) fn trying(
         &mut self,
         class: Class,
         verb: Verb,
@@ -31,14 +31,18 @@ impl Txn {
     }
 
     /// Adds details to the attempt.
-    pub(crate) fn trying_with(&mut self, key: &'static str, value: impl FnOnce() -> Value) {
+    pub(in crate::tree) fn trying_with(
+        &mut self,
+        key: &'static str,
+        value: impl FnOnce() -> Value,
+    ) {
         if let Some(attempt) = &mut self.attempt {
             attempt.detail.insert(key.to_owned(), value());
         }
     }
 
     /// The attempt succeeded.
-    pub(crate) fn tried(&mut self) {
+    pub(in crate::tree) fn tried(&mut self) {
         let Some(attempt) = self.attempt.take() else { return };
         if let Some(entry) = self.view.audit_entry(&self.who, attempt, None) {
             self.audits.push(entry);

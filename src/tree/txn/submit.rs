@@ -106,7 +106,8 @@ impl Txn {
         if !problems.is_empty() {
             return Err(Fault::invalid(problems));
         }
-        self.tried();
+        // One operation, one audit entry: that of the process.
+        self.attempt = None;
         Ok(Submission::Start { job: target, params, invoker: id })
     }
 
