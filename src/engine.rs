@@ -309,6 +309,19 @@ impl Engine {
         Ok(found)
     }
 
+    /// Whether a process has ended, and that stays: whoever is told of an end relies on it
+    /// (rule: `operations/recovery`).
+    ///
+    /// # Errors
+    /// `NotFound`; the end cannot be made durable.
+    pub fn has_ended(&self, who: &Caller, id: ProcessId) -> Result<bool, Fault> {
+        if self.visible(who, id)?.status.is_active() {
+            return Ok(false);
+        }
+        self.inner.tree.sync()?;
+        Ok(true)
+    }
+
     /// Waits for the end of a process; `None` when it goes on after `timeout`. Blocks the thread.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ pub(super) async fn wait(ask: &Arc<Ask>, body: Body) -> Answer {
     let mut over = timeout.is_zero();
     loop {
         let ended = ask.blocking(move |ask| {
-            if engine(ask)?.info(&ask.who, id)?.status.is_active() {
+            if !engine(ask)?.has_ended(&ask.who, id)? {
                 return Ok(None);
             }
             detail(ask, id).map(Some)

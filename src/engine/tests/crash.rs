@@ -279,3 +279,18 @@ fn an_engine_that_was_stopped_lets_go_of_the_store() {
     drop(engine);
     world.until("the store is let go", || inner.strong_count() == 0);
 }
+
+// rule: operations/recovery
+#[test]
+fn an_end_that_is_told_is_durable() {
+    let world = World::new();
+    let id = world.start(world.jobflow("job", "['x']"));
+    assert!(!world.engine().has_ended(&root(), id).unwrap());
+    let flying = world.runner.next();
+    // Nothing but a sync of this count, or a later one, makes the end durable.
+    let before = world.store.syncs();
+    flying.exit(0, "");
+    world.until("it ends", || !world.info(id).status.is_active());
+    assert!(world.engine().has_ended(&root(), id).unwrap());
+    assert!(world.store.syncs() > before);
+}
