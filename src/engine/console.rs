@@ -207,6 +207,17 @@ pub(super) fn read(snapshot: &Snapshot, id: ProcessId, from: u64) -> Result<Cons
     Ok(ConsoleText { from: begin + start as u64, text: rest })
 }
 
+/// Stored text with what is not stored yet, as [`read`] would give it.
+pub(super) fn join(stored: String, more: [&Tail; 2]) -> String {
+    let mut all = Tail { text: stored, dropped: 0 };
+    for tail in more {
+        all.append(tail.clone());
+    }
+    let oldest = all.text.len().saturating_sub(CONSOLE_MAX);
+    let oldest = if oldest == 0 { 0 } else { line_after(&all.text, oldest) };
+    all.text.split_off(oldest)
+}
+
 /// Where the first whole line at or after `at` begins; in one endless line, the next character.
 fn line_after(text: &str, at: usize) -> usize {
     let before = at - 1;

@@ -19,7 +19,7 @@ use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
 use kompira_schema::value::Value;
 
 use super::console::Tail;
-use super::process::{Monitoring, ProcessInfo, Status};
+use super::process::{Modes, Monitoring, ProcessInfo, Status};
 use crate::lang::program::CodeHash;
 use crate::store::codec::{pack, unpack};
 use crate::store::{Direction, Family, KeyRange, Snapshot, keys};
@@ -190,6 +190,14 @@ impl Row {
             }
             _ => None,
         }
+    }
+
+    /// Sets modes; what is not given stays.
+    pub(super) fn set(&mut self, modes: Modes) {
+        self.step_mode = modes.step.unwrap_or(self.step_mode);
+        self.checkpoint_mode = modes.checkpoint.unwrap_or(self.checkpoint_mode);
+        self.monitoring_mode = modes.monitoring.unwrap_or(self.monitoring_mode);
+        self.traced = modes.trace.unwrap_or(self.traced);
     }
 
     /// The command it waits for.

@@ -12,6 +12,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Value};
 
 use super::StartOptions;
+use super::console::Tail;
 use super::inner::{Inner, caller, myself};
 use super::process::{Monitoring, Params, Status};
 use super::row::{self, Row, Script, Wait};
@@ -311,12 +312,13 @@ fn one(
     )
     .map_err(|raise| raise.message().to_owned())?;
     let mut answer = Err("it takes too long".to_owned());
-    let slot = Arc::new(Slot::new(id, Row::new(job, who.user, inner.now())));
+    let row = Row::new(job, who.user, inner.now());
+    let slot = Arc::new(Slot::new(id, row.clone()));
     let who = caller(who.user, id);
     // Whatever it does is thrown away with the transaction.
     let thrown: Result<_, Fault> = inner.tree.write(&who, Durability::Lazy, |txn| {
-        let mut acquired = Vec::new();
-        let mut world = World::new(inner, txn, who.user, &slot, &mut acquired);
+        let (mut row, console, mut acquired) = (row.clone(), Tail::default(), Vec::new());
+        let mut world = World::new(inner, txn, &slot, (&mut row, &console), &mut acquired);
         answer = match machine.run(EXPRESSION_STEPS, &mut world) {
             Pause::Ended(end) if end.done => Ok(end.result),
             Pause::Ended(end) => Err(match end.error {

@@ -25,7 +25,7 @@ use super::admission::Place;
 use super::console::{self, Tail};
 use super::flight;
 use super::inner::{Inner, caller};
-use super::process::{Modes, Status};
+use super::process::Status;
 use super::row::{self, Asleep, Journal, Row, Wait};
 use super::slot::{Order, Slot};
 use super::trace;
@@ -303,20 +303,13 @@ impl<'a> Turn<'a> {
                 Order::Suspend => self.row.suspended = true,
                 Order::Resume(modes) => {
                     self.row.suspended = false;
-                    self.set(*modes);
+                    self.row.set(*modes);
                 }
-                Order::Set(modes) => self.set(*modes),
+                Order::Set(modes) => self.row.set(*modes),
                 Order::User(user) => self.row.user = *user,
             }
         }
         false
-    }
-
-    fn set(&mut self, modes: Modes) {
-        self.row.step_mode = modes.step.unwrap_or(self.row.step_mode);
-        self.row.checkpoint_mode = modes.checkpoint.unwrap_or(self.row.checkpoint_mode);
-        self.row.monitoring_mode = modes.monitoring.unwrap_or(self.row.monitoring_mode);
-        self.row.traced = modes.trace.unwrap_or(self.row.traced);
     }
 
     /// Puts record, state and console into the transaction, if there is anything new.

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use kompira_schema::error::{Fault, Kind};
-use kompira_schema::id::{ObjectId, ProcessId, UserId};
+use kompira_schema::id::{ObjectId, ProcessId};
 use kompira_schema::tree::Caller;
 use kompira_schema::value::{Ref, Value as Plain};
 
 use super::console::Tail;
 use super::control;
 use super::inner::{Inner, caller, myself};
+use super::row::Row;
 use super::slot::Slot;
 use super::vm::{Callable, Given, Handle, Heap, Host, Jobflow, Raise, RefKind, Value};
 use crate::tree::{Entry, Object, Patch, Txn, View};
@@ -30,6 +31,12 @@ pub(super) struct World<'a> {
     txn: &'a mut Txn,
     who: Caller,
     slot: &'a Arc<Slot>,
+    /// The process itself as it is in this turn: what is stored of it is a turn old.
+    own: &'a mut Row,
+    /// What this turn wrote to its console before.
+    written: &'a Tail,
+    /// Jobflow and line that ask for a property of a process.
+    here: Option<(ObjectId, u32)>,
     acquired: &'a mut Vec<ObjectId>,
     said: Said,
 }
@@ -57,12 +64,12 @@ impl<'a> World<'a> {
     pub(super) fn new(
         inner: &'a Arc<Inner>,
         txn: &'a mut Txn,
-        user: UserId,
         slot: &'a Arc<Slot>,
+        (own, written): (&'a mut Row, &'a Tail),
         acquired: &'a mut Vec<ObjectId>,
     ) -> Self {
-        let who = caller(user, slot.id);
-        Self { inner, txn, who, slot, acquired, said: Said::default() }
+        let who = caller(own.user, slot.id);
+        Self { inner, txn, who, slot, own, written, here: None, acquired, said: Said::default() }
     }
 
     pub(super) fn leave(self) -> Said {
@@ -230,6 +237,25 @@ impl Host for World<'_> {
         self.put_field(heap, target, field, keys, value)
     }
 
+    fn set_inside(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise> {
+        // A property stands before a field of its name.
+        let is_property = match target.object() {
+            Some(id) => self.property(heap, id, name)?.is_some(),
+            None => true,
+        };
+        if is_property {
+            return self.put_property(heap, target, name, keys, value);
+        }
+        self.put_field(heap, target, name, keys, value)
+    }
+
     fn set_file(
         &mut self,
         heap: &mut Heap,
@@ -276,12 +302,33 @@ impl Host for World<'_> {
         if !def.is_container() {
             return Ok(None);
         }
+        if let Some(place) = special::methods::below(&path) {
+            let reference = child.reference().filter(|&of| special::methods::lives_in(of, place));
+            let there = match reference {
+                Some(reference) => self.sees_special(reference)?,
+                None => false,
+            };
+            return Ok(Some(there));
+        }
         let Some(child) = child.object() else { return Ok(Some(false)) };
         match self.txn.head(child) {
             Ok(head) => Ok(Some(head.parent == dir)),
             Err(fault) if fault.kind() == Kind::NotFound => Ok(Some(false)),
             Err(fault) => Err(self.raise(&fault, &path)),
         }
+    }
+
+    fn exists(&mut self, target: Handle) -> Result<bool, Raise> {
+        let there = match target.reference() {
+            Some(Ref::Object(id)) => match self.txn.head(id) {
+                Ok(_) => Ok(true),
+                Err(fault) if fault.kind() == Kind::NotFound => Ok(false),
+                Err(fault) => Err(fault),
+            },
+            Some(Ref::Process(id)) => self.stored_row(id).map(|row| row.is_some()),
+            _ => Ok(true),
+        };
+        there.map_err(|fault| self.raise(&fault, "an object"))
     }
 
     fn query(
@@ -299,6 +346,10 @@ impl Host for World<'_> {
 
     fn now(&mut self) -> Timestamp {
         self.inner.now()
+    }
+
+    fn here(&mut self, jobflow: ObjectId, line: u32) {
+        self.here = Some((jobflow, line));
     }
 
     fn process(&self) -> ProcessId {

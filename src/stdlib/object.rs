@@ -122,13 +122,16 @@ fn has_key(ctx: &mut Context<'_>, args: &[Value]) -> Result<Value, Raise> {
     Ok(Value::Bool(found))
 }
 
-/// Deletes every object a query finds; answers with their number.
+/// Deletes every object a query finds; answers with their number. One that went with its container
+/// counts, too.
 fn delete(ctx: &mut Context<'_>, args: &[Value]) -> Result<Value, Raise> {
     let all = ctx.heap.elements(ctx.host, args[0])?;
     let all = ctx.heap.as_array(all).unwrap_or_default().to_vec();
     let mut count = 0;
     for handle in all.iter().filter_map(|found| found.handle()) {
-        ctx.host.call(ctx.heap, handle, "delete", &Given::default())?;
+        if ctx.host.exists(handle)? {
+            ctx.host.call(ctx.heap, handle, "delete", &Given::default())?;
+        }
         count += 1;
     }
     Ok(Value::Int(count))

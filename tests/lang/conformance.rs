@@ -5,6 +5,8 @@
 //! `!` after that say how it ends (`! ABORTED 2`; `! error TEXT`; `! result TEXT`), or that it is
 //! refused: `! K08 3`, code and line. Before the program, `@ jobflow NAME` and `@ script NAME` make
 //! neighbours (up to the next `@`, or `@ main`), `@ channel NAME`, `@ text NAME CONTENT` and `@ object NAME TYPE FIELDS` (JSON) objects.
+//! `@ as bob` runs it as an ordinary user, who may read and execute what is there and no more;
+//! `@ grant NAME rwx` says what he may do with one object (none of the letters: nothing).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,6 +27,7 @@ struct Case {
     program: String,
     console: String,
     ends: Vec<String>,
+    as_bob: bool,
 }
 
 fn read(file: &str, text: &str) -> Vec<Case> {
@@ -46,7 +49,10 @@ fn read(file: &str, text: &str) -> Vec<Case> {
                 let content = words.next().unwrap_or_default().to_owned();
                 match kind.as_str() {
                     "main" => {}
-                    "channel" | "text" | "object" => case.around.push((kind, name, content)),
+                    "as" => case.as_bob = name == "bob",
+                    "channel" | "grant" | "text" | "object" => {
+                        case.around.push((kind, name, content))
+                    }
                     _ => neighbour = Some((kind, name, String::new())),
                 }
                 continue;
@@ -85,7 +91,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Makes the objects of a case and runs it; what went wrong.
-fn play(client: &Client, number: usize, case: &Case) -> Result<(), String> {
+fn play(client: &Client, bob: &Client, number: usize, case: &Case) -> Result<(), String> {
     let dir = format!("/root/cases/c{number}");
     let wanted: Vec<&str> =
         case.ends.iter().map(String::as_str).filter(|end| end.starts_with('K')).collect();
@@ -95,8 +101,20 @@ fn play(client: &Client, number: usize, case: &Case) -> Result<(), String> {
         return if said == wanted { Ok(()) } else { Err(format!("found {said:?}")) };
     }
     client.create("/root/cases", &format!("c{number}"), "Directory", json!({}));
+    let grant = |path: &str, rights: &str| {
+        let may = |letter: char| json!(rights.contains(letter));
+        let entry = json!({"readable": may('r'), "writable": may('w'), "executable": may('x')});
+        client.patch(path, &json!({"user_permissions": {"bob": entry}})).expect(200);
+    };
+    if case.as_bob {
+        grant(&dir, "rx");
+    }
     for (kind, name, content) in &case.around {
         let (kind, fields) = match kind.as_str() {
+            "grant" => {
+                grant(&format!("{dir}/{name}"), content);
+                continue;
+            }
             "jobflow" => ("Jobflow", json!({"source": content})),
             "script" => ("ScriptJob", json!({"source": content})),
             "channel" => ("Channel", json!({})),
@@ -120,7 +138,8 @@ fn play(client: &Client, number: usize, case: &Case) -> Result<(), String> {
             Err(format!("found {said:?}: {errors} {made}"))
         };
     }
-    let reply = client.post(&format!("{dir}/main.execute"), &json!({"parameters": {}}));
+    let starter = if case.as_bob { bob } else { client };
+    let reply = starter.post(&format!("{dir}/main.execute"), &json!({"parameters": {}}));
     if reply.status != 200 {
         return Err(format!("it does not start: {}; {errors}", reply.text()));
     }
@@ -172,6 +191,9 @@ fn every_case_of_every_rule_holds_on_a_server() {
     let (server, _home) = super::outside::at_home();
     let client = server.client();
     client.create("/root", "cases", "Directory", json!({}));
+    let bob = json!({"username": "bob", "password": "a long one, 7", "email": "bob@example.com"});
+    client.post("/config/user", &bob).expect(201);
+    let bob = client.with_token(server.stdout(&["token", "create", "bob"]).trim());
     let all = cases();
     assert!(all.len() >= CASES_MIN, "{} cases", all.len());
     let next = AtomicUsize::new(0);
@@ -182,7 +204,7 @@ fn every_case_of_every_rule_holds_on_a_server() {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = all.get(number) else { return };
-                    let played = std::panic::catch_unwind(|| play(&client, number, case))
+                    let played = std::panic::catch_unwind(|| play(&client, &bob, number, case))
                         .unwrap_or_else(|_| Err("the server answered as it should not".to_owned()));
                     if let Err(why) = played {
                         let told =

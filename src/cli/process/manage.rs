@@ -50,8 +50,8 @@ pub(super) struct Manage {
     /// Form of times, as strftime has it
     #[arg(long, value_name = "FMT", help_heading = "Output")]
     datetime_format: Option<String>,
-    /// Property to sort by; a minus in front turns the order round
-    #[arg(long, value_name = "ORDER", action = ArgAction::Append, allow_hyphen_values = true, help_heading = "Output")]
+    /// Properties to sort by, with commas between; a minus in front turns the order round
+    #[arg(long, value_name = "ORDER", action = ArgAction::Append, value_delimiter = ',', allow_hyphen_values = true, help_heading = "Output")]
     order: Vec<String>,
     /// Turn the order round
     #[arg(short, long, help_heading = "Output")]

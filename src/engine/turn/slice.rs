@@ -158,8 +158,8 @@ impl Turn<'_> {
                 };
                 let awaited = awaited.clone();
                 let mut acquired = Vec::new();
-                let mut world =
-                    World::new(self.inner, txn, self.row.user, self.slot, &mut acquired);
+                let own = (&mut self.row, &self.console);
+                let mut world = World::new(self.inner, txn, self.slot, own, &mut acquired);
                 match world.poll(&awaited, taken.due)? {
                     Some(answer) => {
                         let said = world.leave();
@@ -211,7 +211,8 @@ impl Turn<'_> {
         // A clock that stands (in tests) must not make a slice endless.
         let mut strides = 100;
         loop {
-            let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
+            let own = (&mut self.row, &self.console);
+            let mut world = World::new(self.inner, txn, self.slot, own, acquired);
             let pause = machine.run(stride, &mut world);
             let said = world.leave();
             self.row.steps = self.row.steps.saturating_add(stride);
@@ -291,7 +292,8 @@ impl Turn<'_> {
                 None
             }
             Request::Events(awaited) => {
-                let mut world = World::new(self.inner, txn, self.row.user, self.slot, acquired);
+                let own = (&mut self.row, &self.console);
+                let mut world = World::new(self.inner, txn, self.slot, own, acquired);
                 if let Some(answer) = world.poll(awaited, false)? {
                     let said = world.leave();
                     self.heed(&said);

@@ -216,7 +216,11 @@ impl Machine {
                             .iter()
                             .map(|key| key.0)
                             .collect();
-                        return host.set_field(&mut self.heap, object, &name, &rest, value);
+                        return if *dotted {
+                            host.set_inside(&mut self.heap, object, &name, &rest, value)
+                        } else {
+                            host.set_field(&mut self.heap, object, &name, &rest, value)
+                        };
                     }
                     held
                 }

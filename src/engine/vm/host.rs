@@ -135,6 +135,20 @@ pub trait Host {
         value: Value,
     ) -> Result<(), Raise>;
 
+    /// `[value >> object.name.key…]`: as [`Host::set_field`], of a property if there is one of
+    /// that name.
+    ///
+    /// # Errors
+    /// Those of [`Host::set_field`]; the property is read-only.
+    fn set_inside(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise>;
+
     /// `[value >> file.name]` or `['data']`: changes one part of an attachment in its field.
     ///
     /// # Errors
@@ -183,6 +197,12 @@ pub trait Host {
     /// `permission denied: PATH`.
     fn is_child(&mut self, container: Handle, child: Handle) -> Result<Option<bool>, Raise>;
 
+    /// Whether an object is (still) there.
+    ///
+    /// # Errors
+    /// Storage.
+    fn exists(&mut self, target: Handle) -> Result<bool, Raise>;
+
     /// Answers the query of a LazyArray: an Array for [`Ask::All`], an Integer for [`Ask::Count`],
     /// an Object or `null` for [`Ask::At`].
     ///
@@ -195,6 +215,9 @@ pub trait Host {
 
     /// The time.
     fn now(&mut self) -> Timestamp;
+
+    /// Says where the machine stands, before a property of a process is asked for.
+    fn here(&mut self, jobflow: ObjectId, line: u32);
 
     /// The process itself.
     fn process(&self) -> ProcessId;

@@ -148,6 +148,9 @@ impl Machine {
                 let Some(timeout) = timeout else {
                     return Err(super::builtin::missing("sleep", "timeout"));
                 };
+                if timeout.is_null() {
+                    return Err(Raise::argument("sleep", "timeout", timeout));
+                }
                 let now = host.now();
                 match self.deadline("sleep", now, timeout)? {
                     Some(until) if until > now => Ok(Some(Request::Sleep(until))),

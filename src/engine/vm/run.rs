@@ -466,6 +466,9 @@ impl Machine {
                     Op::Attribute { into, of, name } => {
                         let of = get!(of);
                         let name = &unit.program.names[name as usize];
+                        if matches!(of, Value::Ref(super::value::RefKind::Process, _)) {
+                            host.here(unit.object, unit.program.line(ip as u32 - 1));
+                        }
                         let value = attempt!(self.attribute(host, unit.object, of, name));
                         set!(into, value);
                     }

@@ -191,6 +191,12 @@ impl Programs for Sandbox {
 }
 
 impl Host for Sandbox {
+    fn here(&mut self, _: ObjectId, _: u32) {}
+
+    fn exists(&mut self, _: Handle) -> Result<bool, Raise> {
+        Ok(true)
+    }
+
     fn epoch(&self) -> u64 {
         self.changes
     }
@@ -320,6 +326,17 @@ impl Host for Sandbox {
         }
         *place = plain;
         Ok(())
+    }
+
+    fn set_inside(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise> {
+        self.set_field(heap, target, name, keys, value)
     }
 
     fn set_file(

@@ -71,7 +71,7 @@ impl World<'_> {
         }
     }
 
-    fn property(
+    pub(super) fn property(
         &mut self,
         heap: &mut Heap,
         id: ObjectId,
@@ -214,15 +214,27 @@ impl World<'_> {
         name: &str,
         value: Value,
     ) -> Result<(), Raise> {
-        let value = heap.export(self, value)?;
-        let Some(id) = target.object() else { return self.put_special(target, name, &value) };
-        let text = |value: &Plain| match value {
-            Plain::Str(text) => Ok(text.clone()),
-            other => Err(Raise::new(format!("{name} cannot be of type {}", other.type_name()))),
+        let Some(id) = target.object() else {
+            let value = heap.export(self, value)?;
+            let unknown = Raise::attribute(name);
+            return match self.put_special(target, name, &value) {
+                Err(raise) if raise.message() == unknown.message() => {
+                    Err(self.special(heap, target, name).map_or(unknown, |_| read_only(name)))
+                }
+                done => done,
+            };
         };
+        if matches!(name, "description" | "display_name") {
+            // As in a field of Strings, every value becomes text.
+            let text = Some(heap.text(self, value)?);
+            let patch = match name {
+                "description" => Patch { description: text, ..Patch::default() },
+                _ => Patch { display_name: text, ..Patch::default() },
+            };
+            return self.change(id, |txn| txn.update(id, None, patch));
+        }
+        let value = heap.export(self, value)?;
         let patch = match name {
-            "description" => Patch { description: Some(text(&value)?), ..Patch::default() },
-            "display_name" => Patch { display_name: Some(text(&value)?), ..Patch::default() },
             "owner" => match value {
                 Plain::Object(Ref::User(user)) => Patch { owner: Some(user), ..Patch::default() },
                 other => {
@@ -244,7 +256,10 @@ impl World<'_> {
             _ => {
                 let known = self.field_exists(id, name)?;
                 if !known {
-                    return Err(Raise::attribute(name));
+                    return Err(match self.property(heap, id, name)? {
+                        Some(_) => read_only(name),
+                        None => Raise::attribute(name),
+                    });
                 }
                 let fields = Dict::from_iter([(name.to_owned(), value)]);
                 Patch { fields, ..Patch::default() }
@@ -284,19 +299,27 @@ impl World<'_> {
             let Plain::Dict(entry) = entry else {
                 return Err(Raise::new("a permission is a Dictionary"));
             };
-            let on = |key: &str| matches!(entry.get(key), Some(Plain::Bool(true)));
-            let rights = crate::auth::Rights {
-                read: on("readable"),
-                write: on("writable"),
-                execute: on("executable"),
-            };
+            let mut rights = crate::auth::Rights::default();
+            let mut priority = 0;
+            for (key, value) in entry {
+                // A right that is misread would be one that is lost, or given away.
+                let on = || match value {
+                    Plain::Bool(on) => Ok(*on),
+                    other => {
+                        Err(Raise::new(format!("{key} cannot be of type {}", other.type_name())))
+                    }
+                };
+                match (key.as_str(), value) {
+                    ("readable", _) => rights.read = on()?,
+                    ("writable", _) => rights.write = on()?,
+                    ("executable", _) => rights.execute = on()?,
+                    ("priority", Plain::Int(number)) if groups => priority = *number,
+                    _ => return Err(Raise::new(format!("unknown permission: {key}"))),
+                }
+            }
             if groups {
                 let group = self.txn.group_by_name(name);
                 let group = group.ok_or_else(|| Raise::new(format!("no such group: {name}")))?.id;
-                let priority = match entry.get("priority") {
-                    Some(Plain::Int(priority)) => *priority,
-                    _ => 0,
-                };
                 acl.groups.push(crate::auth::GroupEntry { group, rights, priority });
             } else {
                 let user = self.txn.user_by_name(name);
@@ -321,33 +344,66 @@ impl World<'_> {
         if !self.field_exists(id, field)? {
             return Err(unknown());
         }
-        let value = heap.export(self, value)?;
         let new = if keys.is_empty() {
-            value
+            heap.export(self, value)?
         } else {
             let path = self.path(id);
             let object = self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
-            let mut whole = self
+            let whole = self
                 .txn
                 .field(&object, field)
                 .map(std::borrow::Cow::into_owned)
                 .unwrap_or_default();
-            let mut keys =
-                keys.iter().map(|&key| heap.export(self, key)).collect::<Result<Vec<_>, _>>()?;
-            let last = keys.pop();
-            let mut place = &mut whole;
-            for key in &keys {
-                place = element(place, key)?;
-            }
-            if let Some(last) = last {
-                set_element(place, &last, value)?;
-            }
-            whole
+            self.changed(heap, whole, keys, value)?
         };
         let patch =
             Patch { fields: Dict::from_iter([(field.to_owned(), new)]), ..Patch::default() };
         self.change(id, |txn| txn.update(id, None, patch))
     }
+
+    /// `[value >> object.property.key…]`: a property that is a Dictionary is read, changed and
+    /// written, as a field is.
+    pub(super) fn put_property(
+        &mut self,
+        heap: &mut Heap,
+        target: Handle,
+        name: &str,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<(), Raise> {
+        let held = self.get_attribute(heap, target, name)?;
+        let whole = heap.export(self, held)?;
+        let whole = self.changed(heap, whole, keys, value)?;
+        let whole = heap.import(&whole);
+        self.put_attribute(heap, target, name, whole)
+    }
+
+    /// A value with another element deep inside.
+    fn changed(
+        &mut self,
+        heap: &mut Heap,
+        mut whole: Plain,
+        keys: &[Value],
+        value: Value,
+    ) -> Result<Plain, Raise> {
+        let value = heap.export(self, value)?;
+        let mut keys =
+            keys.iter().map(|&key| heap.export(self, key)).collect::<Result<Vec<_>, _>>()?;
+        let last = keys.pop();
+        let mut place = &mut whole;
+        for key in &keys {
+            place = element(place, key)?;
+        }
+        if let Some(last) = last {
+            set_element(place, &last, value)?;
+        }
+        Ok(whole)
+    }
+}
+
+/// What is said of a property that only the server sets.
+pub(super) fn read_only(name: &str) -> Raise {
+    Raise::new(format!("attribute is read-only: {name}"))
 }
 
 /// Whether a value belongs to the place it is stored in.

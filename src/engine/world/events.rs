@@ -14,7 +14,15 @@ use crate::store::Family;
 use crate::tree::special::TaskStatus;
 
 /// A message and its number, or why there will be none.
-type Message = Result<(u64, Plain), String>;
+type Message = Result<(u64, Plain), NoMessages>;
+
+/// Why a channel gives no messages.
+enum NoMessages {
+    /// It is gone: status -1.
+    Lost(String),
+    /// It may not be read, or is no channel: a runtime error.
+    Refused(String),
+}
 
 impl World<'_> {
     /// The first event that is there; with `due`, what is late counts as a time-out.
@@ -38,7 +46,12 @@ impl World<'_> {
             for (place, source) in one.sources.iter().enumerate() {
                 match *source {
                     Source::Reference(Ref::Process(id)) => {
-                        if self.has_ended(id)? {
+                        let row = self.stored_row(id)?;
+                        if row.as_ref().is_some_and(|row| !self.sees_process(row)) {
+                            let why = format!("permission denied: /process/id_{id}");
+                            return Ok(Some(Answer::Refused(why)));
+                        }
+                        if row.is_none_or(|row| !row.status.is_active()) {
                             let message = Plain::Object(Ref::Process(id));
                             let id = one.peek.then_some(id.0);
                             return Ok(Some(Answer::Event(received(place, 0, message, id))));
@@ -50,9 +63,12 @@ impl World<'_> {
                             let id = one.peek.then_some(id);
                             return Ok(Some(Answer::Event(received(place, 0, message, id))));
                         }
-                        Some(Err(error)) => {
+                        Some(Err(NoMessages::Lost(error))) => {
                             let lost = received(place, -1, Plain::Null, None);
                             return Ok(Some(Answer::Event(Received { error, ..lost })));
+                        }
+                        Some(Err(NoMessages::Refused(why))) => {
+                            return Ok(Some(Answer::Refused(why)));
                         }
                     },
                     Source::Queue(queue) => match self.receive_memory(queue, one)? {
@@ -74,9 +90,12 @@ impl World<'_> {
                             let id = one.peek.then_some(id.0);
                             return Ok(Some(Answer::Event(received(place, 0, message, id))));
                         }
-                        Some(Err(error)) => {
+                        Some(Err(NoMessages::Lost(error))) => {
                             let lost = received(place, -1, Plain::Null, None);
                             return Ok(Some(Answer::Event(Received { error, ..lost })));
+                        }
+                        Some(Err(NoMessages::Refused(why))) => {
+                            return Ok(Some(Answer::Refused(why)));
                         }
                     },
                     Source::Reference(other) => {
@@ -107,13 +126,13 @@ impl World<'_> {
     }
 
     /// The answer of a task; an error if there will be none. Looking offers it.
-    fn task_answer(&mut self, id: TaskId) -> Result<Option<Result<Plain, String>>, Fault> {
+    fn task_answer(&mut self, id: TaskId) -> Result<Option<Result<Plain, NoMessages>>, Fault> {
         let path = format!("/task/id_{id}");
         let Some(task) = self.txn.task(id)? else {
-            return Ok(Some(Err(format!("object not found: {path}"))));
+            return Ok(Some(Err(NoMessages::Lost(format!("object not found: {path}")))));
         };
         if !self.txn.sees_special(&self.who, Ref::Task(id))? {
-            return Ok(Some(Err(format!("permission denied: {path}"))));
+            return Ok(Some(Err(NoMessages::Refused(format!("permission denied: {path}")))));
         }
         if task.status.is_open() {
             if task.status == TaskStatus::Waiting {
@@ -122,29 +141,59 @@ impl World<'_> {
             }
             return Ok(None);
         }
-        let why = || format!("the task was cancelled: {path}");
+        let why = || NoMessages::Lost(format!("the task was cancelled: {path}"));
         Ok(Some(task.answer().cloned().ok_or_else(why)))
     }
 
-    fn has_ended(&self, id: ProcessId) -> Result<bool, Fault> {
+    pub(super) fn stored_row(&self, id: ProcessId) -> Result<Option<Row>, Fault> {
         let key = row::process_key(id);
-        let row: Option<Row> =
-            row::read(Family::Process, &key, self.txn.raw_get(Family::Process, &key)?)?;
-        Ok(row.is_none_or(|row| !row.status.is_active()))
+        row::read(Family::Process, &key, self.txn.raw_get(Family::Process, &key)?)
     }
 
     /// Takes a message of a channel, or looks at one; an error ends the wait as lost.
     fn receive(&mut self, channel: ObjectId, awaited: &Awaited) -> Result<Option<Message>, Fault> {
+        if awaited.detect_error
+            && let Some(why) = self.fetch_error(channel)?
+        {
+            return Ok(Some(Err(NoMessages::Lost(why))));
+        }
         match self.take_message(channel, awaited) {
             Ok(found) => Ok(found.map(Ok)),
             Err(fault) => match fault.kind() {
                 Kind::NoMessage => Ok(None),
-                Kind::NotFound | Kind::Denied | Kind::NoMethod => {
-                    Ok(Some(Err(super::explain(&fault, &self.path(channel)))))
+                Kind::NotFound => Ok(Some(Err(NoMessages::Lost(CLOSED.to_owned())))),
+                Kind::Denied => {
+                    let why = super::explain(&fault, &self.path(channel));
+                    Ok(Some(Err(NoMessages::Refused(why))))
+                }
+                Kind::NoMethod => {
+                    let why = "'Object' cannot be waited for".to_owned();
+                    Ok(Some(Err(NoMessages::Refused(why))))
                 }
                 _ => Err(fault),
             },
         }
+    }
+
+    /// Why no mail will come; `None` for what is no mail channel.
+    fn fetch_error(&mut self, channel: ObjectId) -> Result<Option<String>, Fault> {
+        let def = match self.txn.type_of(channel) {
+            Ok(def) => def,
+            Err(fault) if fault.kind() == Kind::NotFound => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        if !def.builtin || def.name != "MailChannel" {
+            return Ok(None);
+        }
+        let object = match self.txn.get(&self.who, channel) {
+            Ok(object) => object,
+            // It is refused where the message is taken.
+            Err(fault) if fault.kind() == Kind::Denied => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let disabled = self.txn.field(&object, "disabled");
+        let disabled = !matches!(disabled.as_deref(), Some(Plain::Bool(false)));
+        Ok(disabled.then(|| format!("the mail channel is disabled: {}", object.stub.path)))
     }
 
     fn take_message(

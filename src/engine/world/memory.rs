@@ -7,7 +7,7 @@ use kompira_schema::value::Value as Plain;
 
 use super::World;
 use super::events::{choose, reach};
-use super::method::{Bound, index};
+use super::method::{Bound, index, message_numbers, no_message};
 use crate::engine::channels::{self, CHANNELS_MAX, Channel, Channelled};
 use crate::engine::vm::heap::{Function, Receiver};
 use crate::engine::vm::request::{Awaited, Source};
@@ -147,7 +147,7 @@ impl World<'_> {
         name: &str,
         given: &Given,
     ) -> Result<Value, Raise> {
-        let missing = |number: i64| Raise::new(format!("no such message: {number}"));
+        let missing = no_message;
         match name {
             "send" => {
                 let bound = Bound::new(given, name, &["message"], 1)?;
@@ -192,13 +192,18 @@ impl World<'_> {
                 return Ok(value);
             }
             "delete_message" => {
-                for &value in &given.positional {
-                    let number = index(Some(value))?;
+                let mut keys = Vec::new();
+                let held = self.memory_messages(queue)?;
+                for number in message_numbers(given)? {
                     let key = u64::try_from(number).map_err(|_| missing(number))?;
-                    if !self.memory_change(|world| channels::remove(world.txn, queue, &[key]))? {
+                    if !held.iter().any(|(other, _)| *other == key) {
                         return Err(missing(number));
                     }
+                    keys.push(key);
                 }
+                keys.sort_unstable();
+                keys.dedup();
+                self.memory_change(|world| channels::remove(world.txn, queue, &keys))?;
             }
             "clear_messages" => {
                 Bound::new(given, name, &[], 0)?;

@@ -153,7 +153,7 @@ impl World<'_> {
                 let index = index(bound.get(0))?;
                 let (id, message) = self.txn.queue_peek(&self.who, id, index).map_err(|fault| {
                     match fault.kind() {
-                        Kind::NoMessage => Raise::new(format!("no such message: {index}")),
+                        Kind::NoMessage => no_message(index),
                         _ => self.raise(&fault, &path),
                     }
                 })?;
@@ -162,9 +162,17 @@ impl World<'_> {
                 return Ok(heap.array(vec![number, message]));
             }
             "delete_message" => {
-                let mut ids = Vec::new();
-                for &value in &given.positional {
-                    ids.push(u64::try_from(index(Some(value))?).unwrap_or(u64::MAX));
+                let numbers = message_numbers(given)?;
+                let mut ids = Vec::with_capacity(numbers.len());
+                let access =
+                    self.txn.access(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+                for number in numbers.into_iter().filter(|_| access.write) {
+                    let found = u64::try_from(number).map_err(|_| no_message(number))?;
+                    let there = self.txn.queue_holds(id, found);
+                    if !there.map_err(|fault| self.raise(&fault, &path))? {
+                        return Err(no_message(number));
+                    }
+                    ids.push(found);
                 }
                 self.change(id, |txn| txn.queue_delete(id, &ids))?;
             }
@@ -183,7 +191,7 @@ impl World<'_> {
     pub(super) fn pop(&mut self, id: ObjectId, index: i64) -> Result<(u64, Plain), Raise> {
         self.said.writes += 1;
         self.txn.queue_pop(id, index).map_err(|fault| match fault.kind() {
-            Kind::NoMessage => Raise::new(format!("no such message: {index}")),
+            Kind::NoMessage => no_message(index),
             _ => {
                 let path = self.path(id);
                 self.raise(&fault, &path)
@@ -206,7 +214,7 @@ impl World<'_> {
         let names = ["name", "type_obj", "data", "overwrite"];
         let bound = Bound::new(given, "add", &names, if table { 1 } else { 2 })?;
         let name = self.name(heap, bound.get(0))?;
-        let overwrite = matches!(bound.get(3), Some(Value::Bool(true)));
+        let overwrite = bound.get(3).is_some_and(|value| heap.truth(value));
         let data = match bound.get(2) {
             None => Dict::new(),
             Some(value) => match heap.export(self, value)? {
@@ -223,17 +231,25 @@ impl World<'_> {
             .child(dir, name.as_str())
             .map_err(|fault| self.raise(&fault, &path))?
             .filter(crate::tree::Entry::is_object);
+        let wanted = match bound.get(1).map(|value| value.handle().and_then(Handle::object)) {
+            Some(None) => return Err(Raise::new("type_obj is a type object")),
+            Some(some) => some,
+            None => None,
+        };
         if let (Some(entry), true) = (&there, overwrite) {
             let id = entry.id;
+            let is = self.txn.head(id).map_err(|fault| self.raise(&fault, &path))?.type_id;
+            if wanted.is_some_and(|wanted| wanted != is) {
+                let at = self.path(id);
+                let is = self.path(is);
+                return Err(Raise::new(format!("{at} is of another type: {is}")));
+            }
             let patch = Patch { fields: data, ..Patch::default() };
             self.change(id, |txn| txn.update(id, None, patch))?;
             return Ok(id.into());
         }
-        let type_id = match bound.get(1) {
-            Some(value) => value
-                .handle()
-                .and_then(Handle::object)
-                .ok_or_else(|| Raise::new("type_obj is a type object"))?,
+        let type_id = match wanted {
+            Some(wanted) => wanted,
             None => {
                 let object =
                     self.txn.get(&self.who, dir).map_err(|fault| self.raise(&fault, &path))?;
@@ -253,6 +269,18 @@ fn text(heap: &Heap, value: Option<Value>, what: &str) -> Result<String, Raise> 
     value
         .and_then(|value| heap.as_str(value).map(str::to_owned))
         .ok_or_else(|| Raise::new(format!("{what} is a String")))
+}
+
+pub(super) fn no_message(number: i64) -> Raise {
+    Raise::new(format!("no such message: {number}"))
+}
+
+/// The arguments of `delete_message`.
+pub(super) fn message_numbers(given: &Given) -> Result<Vec<i64>, Raise> {
+    if let Some((name, _)) = given.named.first() {
+        return Err(unexpected("delete_message", name));
+    }
+    given.positional.iter().map(|&value| index(Some(value))).collect()
 }
 
 pub(super) fn index(value: Option<Value>) -> Result<i64, Raise> {

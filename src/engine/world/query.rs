@@ -114,17 +114,21 @@ impl World<'_> {
         let Some(Plain::Object(Ref::Object(dir))) = query.get("find") else { return Err(bad()) };
         let Some(Plain::Dict(given)) = query.get("conditions") else { return Err(bad()) };
         let mut asked = Query { limit, ..Query::default() };
-        let count = |value: &Plain| match value {
-            Plain::Int(count) => usize::try_from(*count).unwrap_or(0),
-            _ => 0,
+        let count = |name: &str, value: &Plain| match value {
+            Plain::Int(count) => usize::try_from(*count)
+                .map_err(|_| Raise::new(format!("find() argument '{name}' cannot be negative"))),
+            other => {
+                let kind = other.type_name();
+                Err(Raise::new(format!("find() argument '{name}' cannot be '{kind}'")))
+            }
         };
         for (name, value) in given {
             match (name.as_str(), value) {
                 ("limit", Plain::Null) | ("offset", Plain::Null) | ("order_by", Plain::Null) => {}
                 ("limit", value) => {
-                    asked.limit = Some(count(value).min(limit.unwrap_or(usize::MAX)))
+                    asked.limit = Some(count(name, value)?.min(limit.unwrap_or(usize::MAX)))
                 }
-                ("offset", value) => asked.offset = count(value),
+                ("offset", value) => asked.offset = count(name, value)?,
                 ("order_by", Plain::Str(order)) => asked.order_by = Some(order.clone()),
                 ("fields", Plain::Dict(fields)) => {
                     let fields = fields.iter().map(|(f, v)| (format!("field:{f}"), v.clone()));

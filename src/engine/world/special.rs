@@ -5,7 +5,7 @@ mod find;
 pub(super) mod methods;
 mod update;
 
-use kompira_schema::error::Kind;
+use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{GroupId, IncidentId, ProcessId, ScheduleId, TaskId, UserId};
 use kompira_schema::value::{Ref, Value as Plain};
 
@@ -49,21 +49,47 @@ impl World<'_> {
         self.txn.sees_special(&self.who, target).unwrap_or(false).then_some(target)
     }
 
-    /// A process that asks for its own state runs, whatever its record of the last turn says.
-    fn status_of(&self, id: ProcessId, recorded: Status) -> Status {
-        if id == self.slot.id { Status::Running } else { recorded }
+    /// The process itself, as it is now: it runs.
+    fn own_row(&self) -> Row {
+        let mut row = self.own.clone();
+        row.status = Status::Running;
+        row.wait = None;
+        row
+    }
+
+    /// Whether the user may look at a process: his own, or for privileged users.
+    pub(super) fn sees_process(&self, row: &Row) -> bool {
+        row.user == self.who.user || self.txn.privileged(self.who.user)
+    }
+
+    /// Whether a special object is there and the user may look at it.
+    pub(super) fn sees_special(&mut self, of: Ref) -> Result<bool, Raise> {
+        let seen = match of {
+            Ref::Process(id) => {
+                self.stored_row(id).map(|row| row.is_some_and(|row| self.sees_process(&row)))
+            }
+            _ => self.txn.sees_special(&self.who, of),
+        };
+        seen.map_err(|fault| self.raise(&fault, "a special object"))
     }
 
     fn process_row(&mut self, id: ProcessId) -> Result<Row, Raise> {
+        if id == self.slot.id {
+            let mut row = self.own_row();
+            if let Some((jobflow, line)) = self.here.take() {
+                (row.current_job, row.line) = (Some(jobflow), line);
+            }
+            return Ok(row);
+        }
         let path = format!("/process/id_{id}");
-        // A running one's last committed record is a turn old; memory knows no more.
+        // Another running one's last committed record is a turn old; memory knows no more.
         let key = row::process_key(id);
         let bytes =
             self.txn.raw_get(Family::Process, &key).map_err(|fault| self.raise(&fault, &path))?;
         let row: Option<Row> =
             row::read(Family::Process, &key, bytes).map_err(|fault| self.raise(&fault, &path))?;
         let row = row.ok_or_else(|| Raise::new(format!("object not found: {path}")))?;
-        if row.user != self.who.user && !self.txn.privileged(self.who.user) {
+        if !self.sees_process(&row) {
             return Err(Raise::new(format!("permission denied: {path}")));
         }
         Ok(row)
@@ -125,7 +151,7 @@ impl World<'_> {
             "job" => Value::from(info.job),
             "current_job" => object(info.current_job),
             "user" => Ref::User(info.user).into(),
-            "status" => heap.str(self.status_of(id, info.status).word()),
+            "status" => heap.str(info.status.word()),
             "suspended" => Value::Bool(info.suspended),
             "started_time" => at(heap, info.started),
             "finished_time" => at(heap, info.finished),
@@ -135,9 +161,8 @@ impl World<'_> {
             "error" => heap.import(&info.error),
             "lineno" => Value::Int(i64::from(info.line)),
             "console" => {
-                let text = console::read(self.txn.snapshot(), id, 0)
-                    .map_err(|fault| self.raise(&fault, "console"))?;
-                heap.str(text.text)
+                let text = self.console_of(id).map_err(|fault| self.raise(&fault, "console"))?;
+                heap.str(text)
             }
             "schedule" => info.schedule.map_or(Value::Null, |id| Ref::Schedule(id).into()),
             "invoker" => object(info.invoker),
@@ -148,6 +173,15 @@ impl World<'_> {
             "monitoring_mode" => heap.str(info.monitoring_mode.word()),
             _ => return Err(Raise::attribute(name)),
         })
+    }
+
+    /// What a process has written; of the process itself also what this turn has not stored yet.
+    fn console_of(&self, id: ProcessId) -> Result<String, Fault> {
+        let stored = console::read(self.txn.snapshot(), id, 0)?.text;
+        if id != self.slot.id {
+            return Ok(stored);
+        }
+        Ok(console::join(stored, [self.written, &self.said.console]))
     }
 
     /// Deletes a process that has ended.

@@ -84,14 +84,21 @@ impl Parser<'_> {
     fn if_block(&mut self) -> Read<If> {
         self.advance();
         let condition = if self.is(Sign::Bar) { None } else { Some(self.expression()?) };
-        self.expect(Sign::Bar)?;
+        let bar = self.expect(Sign::Bar)?;
         let clauses = self.eat_clause(Keyword::Then);
-        if !clauses {
-            let then = self.flow();
-            return Ok(If { condition, clauses, then, elifs: Vec::new(), otherwise: None });
+        if clauses {
+            self.expect(Sign::Colon)?;
         }
-        self.expect(Sign::Colon)?;
         let then = self.flow();
+        if !clauses {
+            if !self.is_word(Keyword::Elif) && !self.is_word(Keyword::Else) {
+                return Ok(If { condition, clauses, then, elifs: Vec::new(), otherwise: None });
+            }
+            // Reported, and then read as if `then:` were there.
+            let note = message!("lang.then_here");
+            let _: Read<()> =
+                self.unexpected_with(message!("lang.then_missing"), Some((bar, note)));
+        }
         let mut elifs = Vec::new();
         while self.eat_clause(Keyword::Elif) {
             let condition = self.expression()?;

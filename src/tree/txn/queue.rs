@@ -299,10 +299,14 @@ impl Txn {
         self.trying(Class::Object, Verb::Clear, |view| view.audit_target(channel));
         self.view.need(&self.who, channel, |access| access.write, "write")?;
         let mut queue = self.open_queue(channel)?;
+        // All are looked for first: a caller that catches the error has lost none.
+        let mut rows = std::collections::BTreeMap::new();
         for &number in ids {
             let key = keys::numbers(channel.0, number);
             let row = self.view.reads.get(Family::Queue, &key)?.filter(|_| number != 0);
-            let row = row.ok_or_else(no_message)?;
+            rows.insert(key, row.ok_or_else(no_message)?);
+        }
+        for (key, row) in rows {
             queue.count = queue.count.saturating_sub(1);
             queue.bytes = queue.bytes.saturating_sub(row.len() as u64);
             self.remove(Family::Queue, key);
@@ -310,6 +314,15 @@ impl Txn {
         self.close_queue(channel, queue)?;
         self.tried();
         Ok(())
+    }
+
+    /// Whether the channel holds the message of that number.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn queue_holds(&self, channel: ObjectId, number: u64) -> Result<bool, Fault> {
+        let key = keys::numbers(channel.0, number);
+        Ok(number != 0 && self.view.reads.get(Family::Queue, &key)?.is_some())
     }
 
     /// Empties the queue; the caller needs write.

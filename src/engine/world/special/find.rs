@@ -8,7 +8,6 @@ use kompira_schema::value::{Dict, Ref, Value as Plain};
 
 use super::super::World;
 use super::methods::below;
-use crate::engine::console;
 use crate::engine::row::{self, Row};
 use crate::engine::vm::{Handle, Raise};
 use crate::store::{Direction, Family as Table, codec, keys};
@@ -56,12 +55,13 @@ impl World<'_> {
             if let Some((id, _)) = keys::split_u64(key)
                 && mine.is_none_or(|mine| mine == row.user)
             {
+                let row = if ProcessId(id) == self.slot.id { self.own_row() } else { row };
                 let mut properties = match plain {
                     true => Dict::new(),
                     false => self.process_properties(ProcessId(id), &row),
                 };
                 if consoles {
-                    let text = console::read(snapshot, ProcessId(id), 0)?.text;
+                    let text = self.console_of(ProcessId(id))?;
                     properties.insert("console".into(), Plain::Str(text));
                 }
                 // One that this turn deleted is still in the snapshot.
@@ -83,12 +83,11 @@ impl World<'_> {
         let info = row.info(id, self.inner.now());
         let object = |of: Option<_>| of.map_or(Plain::Null, |id| Plain::Object(Ref::Object(id)));
         let at = |at: Option<_>| at.map_or(Plain::Null, Plain::Datetime);
-        let status = self.status_of(id, info.status);
         let pairs = [
             ("job", Plain::Object(Ref::Object(info.job))),
             ("current_job", object(info.current_job)),
             ("user", Plain::Object(Ref::User(info.user))),
-            ("status", status.word().into()),
+            ("status", info.status.word().into()),
             ("suspended", Plain::Bool(info.suspended)),
             ("started_time", at(info.started)),
             ("finished_time", at(info.finished)),

@@ -35,6 +35,11 @@ pub(in crate::engine::world) fn below(path: &str) -> Option<&'static Special> {
     special().iter().find(|family| family.root.path == path)
 }
 
+/// Whether special objects of that kind live there.
+pub(in crate::engine::world) fn lives_in(of: Ref, place: &Special) -> bool {
+    family(of).is_some_and(|family| family.name == place.name)
+}
+
 /// A method of a virtual container.
 pub(in crate::engine::world) fn of_root(path: &str, name: &str) -> Option<&'static Signature> {
     below(path)?.root_methods.iter().find(|method| method.name == name)

@@ -5,6 +5,7 @@ use kompira_schema::id::{ProcessId, UserId};
 use kompira_schema::value::{Ref, Value as Plain};
 
 use super::super::World;
+use crate::engine::inner::caller;
 use crate::engine::process::{Modes, Monitoring};
 use crate::engine::slot::Order;
 use crate::engine::vm::{Handle, Host as _, Raise};
@@ -79,7 +80,20 @@ impl World<'_> {
         if !row.status.is_active() {
             return Err(Raise::new(format!("the process has ended: /process/id_{id}")));
         }
-        // Modes are the engine's own: they take effect at the next turn of that process.
+        if id == self.slot.id {
+            // At once: the next command already heeds them.
+            self.said.writes += 1;
+            match order {
+                Order::Set(modes) => self.own.set(modes),
+                Order::User(user) => {
+                    self.own.user = user;
+                    self.who = caller(user, id);
+                }
+                Order::Terminate | Order::Suspend | Order::Resume(_) => {}
+            }
+            return Ok(());
+        }
+        // They take effect at the next turn of that process.
         if let Some(slot) = self.inner.slot(id) {
             self.inner.order(&slot, order);
         }
