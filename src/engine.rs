@@ -18,6 +18,7 @@ mod jobs;
 mod limits;
 mod locks;
 mod news;
+mod notices;
 mod outbox;
 pub mod process;
 mod queue;
@@ -124,6 +125,7 @@ impl Engine {
             outbox: outbox::Outbox::default(),
             schedules: news::Bell::default(),
             actions: news::Bell::default(),
+            notices: notices::Notices::default(),
             stopping: AtomicBool::new(false),
             landing: RwLock::new(()),
             stopped: Arc::new(Alarm::default()),
@@ -148,6 +150,7 @@ impl Engine {
         let weak = Arc::downgrade(&engine.inner);
         engine.spawn("engine-feed", move || listen(&weak, &feed))?;
         engine.thread("engine-action", actions::run)?;
+        engine.thread("engine-notice", notices::run)?;
         if engine.inner.limits.keep_finished.is_some() {
             engine.thread("engine-expiry", expire)?;
         }

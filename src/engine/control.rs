@@ -58,7 +58,7 @@ pub(super) fn prepare(
             let work = Work::Command { line: command.clone() };
             (work, input, control, command.clone(), "COMMAND")
         }
-        Request::Script { script, arguments, input, control } => {
+        Request::Script { script, arguments, input, control, .. } => {
             let (work, shown) = self::script(view, *script, arguments)?;
             (work, input, control, shown, "SCRIPT")
         }

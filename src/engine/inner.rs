@@ -18,6 +18,7 @@ use super::events::Mailbox;
 use super::limits::Limits;
 use super::locks::Locks;
 use super::news::Bell;
+use super::notices::Notices;
 use super::outbox::Outbox;
 use super::queue::Queue;
 use super::row::{self, Row};
@@ -53,6 +54,8 @@ pub(super) struct Inner {
     pub(super) outbox: Outbox,
     pub(super) schedules: Bell<ScheduleId>,
     pub(super) actions: Bell<ObjectId>,
+    /// Mails about processes that have ended.
+    pub(super) notices: Notices,
     pub(super) stopping: AtomicBool,
     /// Held, shared, while a turn runs in a thread that is not the engine's.
     pub(super) landing: RwLock<()>,
@@ -156,6 +159,7 @@ impl Inner {
         self.outbox.close();
         self.schedules.close();
         self.actions.close();
+        self.notices.close();
         self.stopped.ring();
     }
 

@@ -18,6 +18,8 @@ use super::vm::request::{Control, Outcome};
 use crate::remote::{self, Running};
 use crate::tree::View;
 use arguments::Args;
+pub(super) use arguments::text as text_of;
+pub(super) use mail::{hand_over, system_sender, system_server};
 
 /// A job that is ready.
 pub(super) struct Job {
@@ -77,7 +79,10 @@ impl Cancel {
 
 impl Around {
     /// Runs what waits for the network, until it is cancelled.
-    fn wait<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    pub(super) fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

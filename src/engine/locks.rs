@@ -38,6 +38,11 @@ impl Locks {
         false
     }
 
+    /// Whether somebody stands in the line.
+    pub(super) fn is_wanted(&self, jobflow: ObjectId) -> bool {
+        self.0.lock().get(&jobflow).is_some_and(|lock| !lock.waiting.is_empty())
+    }
+
     /// Takes a place without a question: a process that holds it comes back after a restart.
     pub(super) fn restore(&self, jobflow: ObjectId, id: ProcessId) {
         self.0.lock().entry(jobflow).or_default().inside.push(id);
@@ -58,12 +63,12 @@ impl Locks {
         next
     }
 
-    /// Gives a place back, or leaves the line; answers who may try now.
+    /// Gives a place back; answers who may try now. Who stands in the line stays there: he may have
+    /// asked again before his place was given back.
     pub(super) fn release(&self, jobflow: ObjectId, id: ProcessId) -> Vec<ProcessId> {
         let mut locks = self.0.lock();
         let Some(lock) = locks.get_mut(&jobflow) else { return Vec::new() };
         lock.inside.retain(|&other| other != id);
-        lock.waiting.retain(|&other| other != id);
         let next = lock.waiting.iter().copied().collect();
         if lock.inside.is_empty() && lock.waiting.is_empty() {
             locks.remove(&jobflow);
@@ -101,8 +106,21 @@ mod tests {
         assert!(locks.acquire(job, a, 1));
         assert!(!locks.acquire(job, b, 1));
         assert!(!locks.acquire(job, c, 1));
-        locks.release(job, b);
+        assert_eq!(locks.leave(job, b), [c]);
         locks.release(job, a);
         assert!(locks.acquire(job, c, 1));
+    }
+
+    #[test]
+    fn one_who_asks_again_before_his_place_is_given_back_stands_behind_the_others() {
+        let (locks, job) = (Locks::default(), ObjectId(9));
+        let [a, b] = [1, 2].map(ProcessId);
+        assert!(locks.acquire(job, a, 1) && !locks.is_wanted(job));
+        assert!(!locks.acquire(job, b, 1) && locks.is_wanted(job));
+        assert!(!locks.acquire(job, a, 1));
+        assert_eq!(locks.release(job, a), [b, a]);
+        assert!(locks.acquire(job, b, 1));
+        assert_eq!(locks.release(job, b), [a]);
+        assert!(locks.acquire(job, a, 1));
     }
 }

@@ -5,6 +5,7 @@
 //! | process | process | [`Row`] |
 //! | process | `A`, process | nothing: it is active; or [`Asleep`]: and it only sleeps |
 //! | process | `C`, parent, process | nothing: it is a child |
+//! | process | `M`, process | nothing: a mail about its end is due |
 //! | frame | process | the machine, as it saves itself |
 //! | frame | `P`, code hash | the source of a pinned program |
 //! | console | process, offset | text |
@@ -249,6 +250,7 @@ pub(super) fn processes_before(before: Option<ProcessId>) -> KeyRange {
 
 const ACTIVE: u8 = b'A';
 const CHILD: u8 = b'C';
+const NOTICE: u8 = b'M';
 const PINNED: u8 = b'P';
 /// The front of the keys of pinned sources. A process number never grows that large.
 pub(super) const PINNED_PREFIX: &[u8] = b"P";
@@ -267,6 +269,15 @@ pub(super) fn active_key(id: ProcessId) -> Vec<u8> {
 
 pub(super) fn child_key(parent: ProcessId, id: ProcessId) -> Vec<u8> {
     lettered(CHILD, &[parent.0, id.0])
+}
+
+pub(super) fn notice_key(id: ProcessId) -> Vec<u8> {
+    lettered(NOTICE, &[id.0])
+}
+
+/// Processes about whose end a mail is due.
+pub(super) fn notices(snapshot: &Snapshot) -> Result<Vec<ProcessId>, Fault> {
+    Ok(numbers_below(snapshot, NOTICE, &[])?.into_iter().map(ProcessId).collect())
 }
 
 pub(super) fn pinned_key(hash: CodeHash) -> Vec<u8> {

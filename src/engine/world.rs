@@ -1,6 +1,7 @@
 //! The world of one process: its machine's [`Host`], on one open transaction.
 
 mod attribute;
+mod convert;
 mod events;
 mod file;
 mod memory;
@@ -176,8 +177,16 @@ impl Host for World<'_> {
         jobflow_of(self.inner, self.txn, &object).map(Callable::Jobflow)
     }
 
+    fn multiplicity(&mut self, script: ObjectId) -> Result<Option<u32>, Raise> {
+        let path = self.path(script);
+        control::multiplicity(self.txn, script).map_err(|fault| self.raise(&fault, &path))
+    }
+
     fn acquire(&mut self, jobflow: ObjectId, multiplicity: u32) -> Result<bool, Raise> {
-        if let Some(at) = self.said.released.iter().position(|&held| held == jobflow) {
+        // A place that was just given up is taken back, but not from those who wait for it.
+        if let Some(at) = self.said.released.iter().position(|&held| held == jobflow)
+            && !self.inner.locks.is_wanted(jobflow)
+        {
             self.said.released.swap_remove(at);
             return Ok(true);
         }
@@ -274,9 +283,9 @@ impl Host for World<'_> {
         let Some(id) = target.object() else {
             return Err(Raise::attribute("update"));
         };
-        let Plain::Dict(fields) = heap.export(self, fields)? else {
-            return Err(Raise::new("update() takes a Dictionary"));
-        };
+        let path = self.path(id);
+        let kind = self.txn.head(id).map_err(|fault| self.raise(&fault, &path))?.type_id;
+        let fields = self.data(heap, kind, Some(fields))?;
         let patch = Patch { fields, ..Patch::default() };
         self.change(id, |txn| txn.update(id, None, patch))
     }

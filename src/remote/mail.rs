@@ -146,8 +146,10 @@ fn content(mail: &Mail) -> Result<Content, String> {
     let part = |text: &str, kind: &str| -> Result<SinglePart, String> {
         let charset = Charset::find(&mail.charset)
             .ok_or_else(|| format!("unknown encoding: {}", mail.charset))?;
+        // Lines of a mail end so; a bare line end would be one byte among others.
+        let lines = fill(text).replace("\r\n", "\n").replace('\n', "\r\n");
         let bytes = charset
-            .encode(&fill(text))
+            .encode(&lines)
             .ok_or_else(|| format!("the text does not fit {}", mail.charset))?;
         let kind = format!("text/{kind}; charset={}", mail.charset);
         let kind = ContentType::parse(&kind).map_err(|error| error.to_string())?;

@@ -191,7 +191,10 @@ fn urlopen_asks_a_web_server() {
 /// A mail server that takes everything and tells what it heard.
 fn smtp() -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    (listener.local_addr().unwrap().port(), takes_mail(listener))
+}
+
+fn takes_mail(listener: TcpListener) -> Receiver<String> {
     let (tell, heard) = channel();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -231,7 +234,94 @@ fn smtp() -> (u16, Receiver<String>) {
             });
         }
     });
-    (port, heard)
+    heard
+}
+
+/// A server whose mail goes to that port, and whose `root` has an address.
+fn with_mail(client: &Client, port: u16) {
+    client.create("/root", "smtp", "SmtpServer", json!({"hostname": "127.0.0.1", "port": port}));
+    let body = "process=$pid exit=${exit_status} error=$error url=$url cost=$$5 $nobody\n$console";
+    let template = json!({"subject": "$job $status", "body": body});
+    client.create("/root", "told", "MailTemplate", template);
+    let said = console(
+        client,
+        "sets",
+        "[d = /system/config.data] -> [./smtp >> d.smtpServer] -> [./told >> d.abortMailTemplate] ->\n\
+         ['admin@example.com' >> d.adminEmail] -> ['http://k.example.com/' >> d.serverUrl] ->\n\
+         [d >> /system/config.data] -> [u = user('root')] -> ['root@example.com' >> u.email] ->\n\
+         print(/system/config.data.smtpServer)",
+    );
+    assert_eq!(said, "/root/smtp\n");
+}
+
+/// Starts a jobflow with a monitoring mode and waits for its end; its path.
+fn monitored(client: &Client, name: &str, source: &str, mode: &str) -> String {
+    client.create("/root", name, "Jobflow", json!({"source": source}));
+    let body = json!({"parameters": {}, "monitoring_mode": mode});
+    let started = client.post(&format!("/root/{name}.execute"), &body).expect(200);
+    let process = started.json().as_str().unwrap().to_owned();
+    client.post(&format!("{process}.wait"), &json!({"timeout": 60})).expect(200);
+    process
+}
+
+// rule: operations/monitoring
+#[test]
+fn a_monitored_process_that_ends_is_told_to_its_user() {
+    let server = Server::start();
+    let client = &server.client();
+    let (port, heard) = smtp();
+    with_mail(client, port);
+    monitored(client, "fine", "print('fine')", "ABORT_MAIL");
+    monitored(client, "silent", "['exit 3']", "NOTHING");
+    let failed = monitored(client, "fails", "print('said') -> ['exit 3'] -> []", "ABORT_MAIL");
+    // As it is read: soft line ends go.
+    let mail = heard.recv().unwrap().replace("=\r\n", "").replace("=3D", "=");
+    let number = failed.rsplit('_').next().unwrap();
+    for part in [
+        "MAIL FROM:<admin@example.com>".to_owned(),
+        "RCPT TO:<root@example.com>".to_owned(),
+        "Subject: /root/fails ABORTED".to_owned(),
+        format!("process={number} exit=3 error= url=http://k.example.com{failed} cost=$5 $nobody"),
+        "said".to_owned(),
+        "aborted at line 1 in /root/fails: job failed with status 3".to_owned(),
+    ] {
+        assert!(mail.contains(&part), "{part}: {mail}");
+    }
+    // Children are monitored as their parent is.
+    monitored(client, "forks", "{ fork | exit(0, 'kid') }", "MAIL");
+    let mut mails = [heard.recv().unwrap(), heard.recv().unwrap()];
+    mails.sort_by_key(|mail| !mail.contains("Result:      kid"));
+    for mail in &mails {
+        assert!(mail.contains("Subject: /root/forks: DONE (process "), "{mail}");
+        assert!(mail.contains("User:        root"), "{mail}");
+    }
+    assert!(mails[0].contains("Result:      kid") && !mails[1].contains("Result:      kid"));
+    // Who has no address gets none, and nobody else is held up.
+    console(client, "unsets", "[u = user('root')] -> ['' >> u.email]");
+    monitored(client, "unread", "exit(5)", "MAIL");
+    console(client, "resets", "[u = user('root')] -> ['again@example.com' >> u.email]");
+    monitored(client, "last", "exit(6)", "MAIL");
+    // What is due is looked at when its turn comes: the first may have found the new address.
+    let last = heard.iter().find(|mail| mail.contains("/root/last ABORTED")).unwrap();
+    assert!(last.contains("RCPT TO:<again@example.com>"), "{last}");
+}
+
+// rule: operations/monitoring
+#[test]
+fn no_crash_loses_the_mail_about_a_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    // It takes connections, and says nothing before there is somebody to speak.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = Server::on(&data, &Options::default());
+    let client = &server.client();
+    with_mail(client, listener.local_addr().unwrap().port());
+    let failed = monitored(client, "fails", "exit(3)", "MAIL");
+    server.kill();
+    let heard = takes_mail(listener);
+    let _server = Server::on(&data, &Options::default());
+    let mail = heard.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    assert!(mail.contains(&failed), "{mail}");
 }
 
 // rule: language/mailto
@@ -289,6 +379,58 @@ fn mailto_hands_mail_to_a_server() {
     assert_eq!(lines[2..4], [nothing, &format!("1 {nothing}")]);
     assert_eq!(lines[4], "1");
     assert_eq!(lines[5], "invalid mail address: no address");
+}
+
+// rule: operations/console-settings
+#[test]
+fn the_settings_of_the_console_hold_from_the_next_command_on() {
+    let server = Server::start();
+    let client = &server.client();
+    client.create(
+        "/root",
+        "scr",
+        "ScriptJob",
+        json!({"source": "#!/bin/sh\necho script\n", "ext": "sh"}),
+    );
+    let set = |key: &str, value: &str| format!("[{value} >> /system/config.data.{key}] -> ");
+    let said = console(
+        client,
+        "shows",
+        &[
+            set("showCommandEnabled", "true").as_str(),
+            "['echo one'] -> ",
+            &set(
+                "showCommandFormat",
+                "'{jobtype} {conntype} {hostname}:{port} {username}{sudomark} {command}{nothing}'",
+            ),
+            "[./scr: 'a b', 2] -> { session s | [] } -> ",
+            &set("showCommandFormat", "'{command'"),
+            "['echo two'] -> ",
+            &set("showCommandEnabled", "false"),
+            &set("showStdoutFilter", "'3'"),
+            "['echo hello'] -> print('|') -> ['printf abc'] -> print('|') -> ",
+            &set("showStdoutFilter", "'2 LINES'"),
+            "['seq 5'] -> print('|') -> ['seq 2'] -> print('|') -> ",
+            &set("showStdoutFilter", "'0'"),
+            "['seq 5'] -> print('|' + $RESULT[0:0]) -> ",
+            &set("showStdoutFilter", "''"),
+            &set("showStdoutEnabled", "false"),
+            "['echo hidden; echo seen >&2'] -> print($RESULT) -> ",
+            &set("showStderrEnabled", "false"),
+            "['echo hidden; echo hidden >&2'] -> print($ERROR)",
+        ]
+        .concat()
+        .replace("'|' + $RESULT[0:0]", "'|'"),
+    );
+    let session = said.lines().find(|line| line.contains("<SESSION")).unwrap_or_default();
+    let expected = format!(
+        "[kompira@localhost]$ echo one\none\n\
+         SCRIPT local localhost: kompira$ /root/scr.sh a b 2\nscript\n{session}\n\
+         [kompira@localhost]$ echo two\ntwo\n\
+         hel...\n|\nabc|\n1\n2\n...\n|\n1\n2\n|\n|\nseen\nhidden\nhidden\n"
+    );
+    assert_eq!(said, expected);
+    assert!(session.starts_with("SESSION local localhost: kompira$ <SESSION"), "{said}");
 }
 
 // rule: language/attributes

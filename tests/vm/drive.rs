@@ -82,7 +82,7 @@ fn answer(world: &mut Sandbox, machine: &Machine, request: &Request, style: Styl
             process.arg("-c").arg(command);
             Answer::Job(command_of(process, input.as_ref(), control))
         }
-        Request::Script { script, arguments, input, control } => {
+        Request::Script { script, arguments, input, control, .. } => {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), world.script(*script).unwrap()).unwrap();
             let mut process = Command::new("/bin/sh");

@@ -133,7 +133,7 @@ pub(super) fn pairs(dict: &Dict) -> Vec<(String, String)> {
 }
 
 /// A value as a form or a header has it.
-pub(super) fn text(value: &Value) -> String {
+pub(in crate::engine) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Str(text) => text.clone(),

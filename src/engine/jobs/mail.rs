@@ -126,16 +126,18 @@ fn read(view: &View, who: &Caller, args: &Args<'_>) -> Result<(Mail, Vec<FileVal
     Ok((mail, files))
 }
 
-/// The user's address, else the administrator's, else nobody's.
+/// The user's address, else the server's.
 fn sender(view: &View, who: &Caller) -> String {
     let own = view.user(who.user).map(|user| user.email.to_string());
-    let set = || match settings::value(view, "adminEmail") {
-        Some(Value::Str(address)) => Some(address),
-        _ => None,
-    };
-    own.filter(|address| !address.is_empty())
-        .or_else(|| set().filter(|address| !address.is_empty()))
-        .unwrap_or_else(|| NOBODY.to_owned())
+    own.filter(|address| !address.is_empty()).unwrap_or_else(|| system_sender(view))
+}
+
+/// The administrator's address, else nobody's.
+pub(in crate::engine) fn system_sender(view: &View) -> String {
+    match settings::value(view, "adminEmail") {
+        Some(Value::Str(address)) if !address.is_empty() => address,
+        _ => NOBODY.to_owned(),
+    }
 }
 
 fn header<'a>(mail: &'a Dict, name: &str) -> Option<&'a str> {
@@ -193,23 +195,34 @@ fn addresses(text: &str) -> Vec<String> {
 
 /// The server that is named, or set, or on this machine.
 fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> {
-    let (named, as_whom) = match args.given("smtp_server") {
-        Some(Value::Null) => return Ok(local()),
-        None => (settings::value(view, "smtpServer"), myself()),
-        Some(named) => (Some(named.clone()), who.clone()),
-    };
+    match args.given("smtp_server") {
+        Some(Value::Null) => Ok(local()),
+        None => system_server(view),
+        Some(named @ (Value::Str(_) | Value::Object(Ref::Object(_)))) => find(view, who, named),
+        Some(other) => Err(args.wrong("smtp_server", other)),
+    }
+}
+
+/// The server that is set, or on this machine.
+pub(in crate::engine) fn system_server(view: &View) -> Result<Server, String> {
+    match settings::value(view, "smtpServer") {
+        Some(named) => find(view, &myself(), &named),
+        None => Ok(local()),
+    }
+}
+
+fn find(view: &View, who: &Caller, named: &Value) -> Result<Server, String> {
     let id = match named {
-        None | Some(Value::Null) => return Ok(local()),
-        Some(Value::Str(path)) if path.is_empty() => return Ok(local()),
-        Some(Value::Object(Ref::Object(id))) => id,
-        Some(Value::Str(path)) => kompira_schema::path::ObjectPath::parse(&path)
+        Value::Str(path) if path.is_empty() => return Ok(local()),
+        Value::Object(Ref::Object(id)) => *id,
+        Value::Str(path) => kompira_schema::path::ObjectPath::parse(path)
             .and_then(|at| view.find_path(&at))
             .ok()
             .flatten()
             .ok_or_else(|| format!("no mail server: {path}"))?,
-        Some(other) => return Err(args.wrong("smtp_server", &other)),
+        _ => return Ok(local()),
     };
-    let object = view.get(&as_whom, id).map_err(|fault| unreadable(&fault))?;
+    let object = view.get(who, id).map_err(|fault| unreadable(&fault))?;
     if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
         return Err(format!("{} is no SmtpServer", object.stub.path));
     }
@@ -266,23 +279,38 @@ fn carry_out(
             left -= data.len();
             mail.files.push((file.name, data));
         }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-        mail.token = format!("{:032x}", u128::from_be_bytes(random));
-        let zone = around.inner.tree.view().zone();
-        mail.date =
-            around.inner.now().to_zoned(zone).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
-        let (envelope, bytes) = mail::compose(&mail)?;
         match server {
-            None => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Some(server) => {
-                around.wait(mail::send(server, &envelope, &bytes))?;
-                Ok(String::new())
+            None => {
+                stamp(around, &mut mail)?;
+                let (_, bytes) = mail::compose(&mail)?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
+            Some(server) => hand_over(around, mail, server).map(|()| String::new()),
         }
     };
     match work() {
         Ok(text) => done(text),
         Err(message) => failed(message),
     }
+}
+
+/// Sends a mail.
+pub(in crate::engine) fn hand_over(
+    around: &Around,
+    mut mail: Mail,
+    server: &Server,
+) -> Result<(), String> {
+    stamp(around, &mut mail)?;
+    let (envelope, bytes) = mail::compose(&mail)?;
+    around.wait(mail::send(server, &envelope, &bytes))
+}
+
+/// Says when the mail is written, and by what it is known.
+fn stamp(around: &Around, mail: &mut Mail) -> Result<(), String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    mail.token = format!("{:032x}", u128::from_be_bytes(random));
+    let zone = around.inner.tree.view().zone();
+    mail.date = around.inner.now().to_zoned(zone).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+    Ok(())
 }

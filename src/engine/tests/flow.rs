@@ -236,6 +236,53 @@ fn a_jobflow_of_multiplicity_one_has_one_process_inside() {
 
 // rule: operations/multiplicity
 #[test]
+fn who_calls_again_stands_behind_those_who_wait() {
+    let world = World::new();
+    let single = [("source", "|n| ['$n']".into()), ("multiplicity", Value::Int(1))];
+    world.object("/root", "one", "Jobflow", &single);
+    let greedy = world.jobflow("greedy", "{ for i in 3 | [./one: 'greedy'] }");
+    let modest = world.jobflow("modest", "[./one: 'modest']");
+    let first = world.start(greedy);
+    let running = world.runner.next();
+    let second = world.start(modest);
+    world.waits(second);
+    running.exit(0, "");
+    (0..3).for_each(|_| world.runner.next().exit(0, ""));
+    assert!([first, second].iter().all(|&id| world.ended(id).status == Status::Done));
+    assert_eq!(world.runner.all(), ["greedy", "modest", "greedy", "greedy"]);
+}
+
+// rule: operations/multiplicity
+#[test]
+fn a_script_of_multiplicity_one_runs_once_at_a_time_when_jobflows_run_it() {
+    let world = World::new();
+    let single = [("source", "#!/bin/sh".into()), ("multiplicity", Value::Int(1))];
+    let script = world.object("/root", "one", "ScriptJob", &single);
+    let caller = world.jobflow("caller", "[./one: 1] => print($STATUS) -> [./one: 2]");
+    let ids: Vec<_> = (0..3).map(|_| world.start(caller)).collect();
+    ids.iter().for_each(|&id| world.waits(id));
+    // One that was started directly stands in the same line.
+    let direct = world.start(script);
+    world.waits(direct);
+    for begun in 1..=7 {
+        let running = world.runner.next();
+        assert_eq!(world.runner.all().len(), begun, "the others wait");
+        running.exit(0, "");
+    }
+    assert!(ids.iter().all(|&id| world.ended(id).status == Status::Done));
+    assert_eq!(world.ended(direct).status, Status::Done);
+    // Who is ended while it runs gives its place back.
+    let [first, second] = [world.start(caller), world.start(caller)];
+    world.waits(second);
+    let _running = world.runner.next();
+    assert!(world.engine().terminate(&root(), first).unwrap());
+    world.runner.next().exit(4, "");
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(second).status, Status::Done);
+}
+
+// rule: operations/multiplicity
+#[test]
 fn who_is_ended_or_paused_in_the_line_holds_nobody_up() {
     let world = World::new();
     let single = [("source", "['inside']".into()), ("multiplicity", Value::Int(1))];

@@ -251,6 +251,8 @@ fn direct(job: ObjectId, script: &Script) -> Request {
         arguments: script.arguments.clone(),
         input: None,
         control: Control(control),
+        // The process holds the place itself.
+        placed: false,
     }
 }
 

@@ -9,6 +9,7 @@ use kompira_schema::value::Ref;
 
 use super::super::flight;
 use super::super::inner::Inner;
+use super::super::notices;
 use super::super::row::{self, Row, Wait};
 use super::super::slot::{Order, Phase, Slot};
 use super::super::vm::request::Source;
@@ -148,10 +149,13 @@ fn bury(inner: &Arc<Inner>, slot: &Arc<Slot>) {
     inner.slots.ended(id);
     inner.timers.clear(id);
     inner.leave_lines(id);
-    let (parent, children) = {
+    let (parent, children, told) = {
         let state = slot.lock();
-        (state.row.parent, state.children)
+        (state.row.parent, state.children, notices::is_due(&state.row))
     };
+    if told {
+        inner.notices.tell(id);
+    }
     if let Some(parent) = parent {
         leave_parent(inner, parent);
     }

@@ -4,10 +4,10 @@ use kompira_schema::error::Fault;
 use kompira_schema::value::Value;
 
 use super::{Turn, lost};
-use crate::engine::channels;
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
 use crate::engine::vm::request::End;
+use crate::engine::{channels, notices};
 use crate::store::Family;
 use crate::tree::Txn;
 
@@ -46,6 +46,7 @@ impl Turn<'_> {
         if row.sequence > 0 {
             txn.raw_delete(Family::Journal, &row::journal_key(id, row.sequence));
         }
+        notices::note(txn, id, row);
         self.keep(txn, None)
     }
 
@@ -64,6 +65,7 @@ impl Turn<'_> {
         row.finished = Some(self.inner.now());
         row.interrupted = true;
         row.output = None;
+        notices::note(txn, self.slot.id, row);
         txn.raw_delete(Family::Process, &row::active_key(self.slot.id));
         self.keep(txn, None)
     }

@@ -250,6 +250,9 @@ impl Machine {
                     let part = part.to_owned();
                     host.set_file(&mut self.heap, of, &part, value)
                 }
+                Some(part @ ("size" | "url")) => {
+                    Err(Raise::new(format!("attribute is read-only: {part}")))
+                }
                 _ => Err(self.no_key(host, *last)),
             },
             Value::Dict(_) => self.heap.dict_set(of, *last, value),

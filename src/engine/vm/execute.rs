@@ -24,6 +24,16 @@ const CONN_CHECK: &str = "conn_check";
 
 type Flowed = Result<Flow, Box<Abend>>;
 
+/// Whether a script may run.
+enum Entry {
+    /// Any number may.
+    Free,
+    /// It has taken a place.
+    Placed,
+    /// All places are taken.
+    Waits(Pause),
+}
+
 impl Machine {
     /// Collects arguments from registers.
     pub(super) fn given(
@@ -379,11 +389,42 @@ impl Machine {
         let input = if shape.input { Some(self.input(host, first + 1)?) } else { None };
         let program = self.frames.last().map_or(0, |frame| frame.program);
         match self.control(host, linked(programs, program), controls, base) {
-            Ok(control) => self.block(Request::Script { script, arguments, input, control }),
+            Ok(control) => {
+                let placed = match self.enter_script(host, script)? {
+                    Entry::Free => false,
+                    Entry::Placed => true,
+                    Entry::Waits(pause) => return Ok(Flow::Pause(pause)),
+                };
+                self.block(Request::Script { script, arguments, input, control, placed })
+            }
             Err(raise) => {
                 self.lost(raise.message());
                 Ok(Flow::Frame)
             }
+        }
+    }
+
+    /// Takes the place that a script of limited multiplicity needs while it runs, or waits for it;
+    /// the job then begins anew.
+    fn enter_script(&mut self, host: &mut dyn Host, script: ObjectId) -> Result<Entry, Raise> {
+        let Some(multiplicity) = host.multiplicity(script)? else { return Ok(Entry::Free) };
+        if host.acquire(script, multiplicity)? {
+            self.places.push(script);
+            return Ok(Entry::Placed);
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.ip -= 1;
+        }
+        let request = Request::Lock { jobflow: script, multiplicity };
+        self.state = State::Blocked(request.clone());
+        Ok(Entry::Waits(Pause::Blocked(request)))
+    }
+
+    /// Gives the place of a script back that has ended.
+    pub(super) fn leave_script(&mut self, script: ObjectId, host: &mut dyn Host) {
+        if let Some(at) = self.places.iter().position(|held| *held == script) {
+            self.places.swap_remove(at);
+            host.release(script);
         }
     }
 

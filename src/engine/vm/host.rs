@@ -83,6 +83,12 @@ pub trait Host {
     /// `permission denied: PATH`, `jobflow is not executable: PATH`.
     fn callable(&mut self, target: Handle) -> Result<Callable, Raise>;
 
+    /// How many processes may run a script at once; `None`: any number.
+    ///
+    /// # Errors
+    /// Storage.
+    fn multiplicity(&mut self, script: ObjectId) -> Result<Option<u32>, Raise>;
+
     /// Takes a place inside a jobflow of limited multiplicity; `false` if all are taken. The process
     /// holds none of this jobflow yet.
     ///

@@ -372,8 +372,12 @@ impl Machine {
         &mut self,
         programs: &[Linked],
         answer: Answer,
+        request: &Request,
         host: &mut dyn Host,
     ) -> Result<(), Box<Abend>> {
+        if let Request::Script { script, placed: true, .. } = request {
+            self.leave_script(*script, host);
+        }
         let frame = *self.frames.last().expect("a machine that waits has a frame");
         let unit = linked(programs, frame.program);
         let base = frame.base as usize;
@@ -381,7 +385,8 @@ impl Machine {
         if let Answer::Refused(message) = answer {
             return Err(Raise::new(message).into());
         }
-        if self.lock.is_some() {
+        // Whoever waits for a place asks for it again.
+        if self.lock.is_some() || matches!(request, Request::Lock { .. }) {
             return if answer == Answer::Done { Ok(()) } else { Err(unfit()) };
         }
         let op =

@@ -43,6 +43,9 @@ pub enum Request {
         input: Option<Plain>,
         /// Where and how.
         control: Control,
+        /// Holds a place of the script's multiplicity while it runs.
+        #[serde(default)]
+        placed: bool,
     },
     /// A built-in job that reaches outside (`urlopen`, `put` …); answered by [`Answer::Job`].
     Builtin {

@@ -70,7 +70,9 @@ impl Machine {
                 self.state = State::Ended(end.clone());
                 return Ok(Pause::Ended(end));
             }
-            State::Answered(answer, _) => self.answered(programs, answer, host)?,
+            State::Answered(answer, request) => {
+                self.answered(programs, answer, &request, host)?;
+            }
         }
         if let Some(pause) = self.take_lock(host)? {
             return Ok(pause);

@@ -193,6 +193,10 @@ impl Programs for Sandbox {
 impl Host for Sandbox {
     fn here(&mut self, _: ObjectId, _: u32) {}
 
+    fn multiplicity(&mut self, _: ObjectId) -> Result<Option<u32>, Raise> {
+        Ok(None)
+    }
+
     fn exists(&mut self, _: Handle) -> Result<bool, Raise> {
         Ok(true)
     }

@@ -535,6 +535,9 @@ impl Machine {
                 machine.places.push(linked(&machine.programs, frame.program).object);
             }
         }
+        if let State::Blocked(Request::Script { script, placed: true, .. }) = &machine.state {
+            machine.places.push(*script);
+        }
         machine.verify()?;
         Ok(machine)
     }

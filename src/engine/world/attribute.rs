@@ -233,7 +233,16 @@ impl World<'_> {
             };
             return self.change(id, |txn| txn.update(id, None, patch));
         }
-        let value = heap.export(self, value)?;
+        let path = self.path(id);
+        let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
+        let is_property = match name {
+            "owner" | "user_permissions" | "group_permissions" => true,
+            _ => name == "data" && self.has_data(id),
+        };
+        let value = match is_property {
+            true => heap.export(self, value)?,
+            false => self.for_field(heap, &def, name, value)?,
+        };
         let patch = match name {
             "owner" => match value {
                 Plain::Object(Ref::User(user)) => Patch { owner: Some(user), ..Patch::default() },
@@ -344,16 +353,18 @@ impl World<'_> {
         if !self.field_exists(id, field)? {
             return Err(unknown());
         }
+        let path = self.path(id);
+        let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;
         let new = if keys.is_empty() {
-            heap.export(self, value)?
+            self.for_field(heap, &def, field, value)?
         } else {
-            let path = self.path(id);
             let object = self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
             let whole = self
                 .txn
                 .field(&object, field)
                 .map(std::borrow::Cow::into_owned)
                 .unwrap_or_default();
+            let value = self.for_element(heap, &def, field, value)?;
             self.changed(heap, whole, keys, value)?
         };
         let patch =
@@ -373,6 +384,7 @@ impl World<'_> {
     ) -> Result<(), Raise> {
         let held = self.get_attribute(heap, target, name)?;
         let whole = heap.export(self, held)?;
+        let value = heap.export(self, value)?;
         let whole = self.changed(heap, whole, keys, value)?;
         let whole = heap.import(&whole);
         self.put_attribute(heap, target, name, whole)
@@ -384,9 +396,8 @@ impl World<'_> {
         heap: &mut Heap,
         mut whole: Plain,
         keys: &[Value],
-        value: Value,
+        value: Plain,
     ) -> Result<Plain, Raise> {
-        let value = heap.export(self, value)?;
         let mut keys =
             keys.iter().map(|&key| heap.export(self, key)).collect::<Result<Vec<_>, _>>()?;
         let last = keys.pop();

@@ -17,6 +17,9 @@ impl World<'_> {
                 "the file is too large for a Binary: {size} bytes, at most {STRING_MAX}"
             )));
         }
+        if let Some(bytes) = self.txn.added_blob(file.value.hash) {
+            return Ok(bytes.to_vec());
+        }
         let bytes = self
             .txn
             .blob_read(file.value.hash, 0, size)

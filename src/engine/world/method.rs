@@ -92,7 +92,7 @@ impl World<'_> {
                 }
                 let mut fields = Dict::new();
                 for (field, value) in &given.named {
-                    let value = heap.export(self, *value)?;
+                    let value = self.for_field(heap, &def, field, *value)?;
                     fields.insert(field.to_string(), value);
                 }
                 let patch = Patch { fields, ..Patch::default() };
@@ -215,16 +215,6 @@ impl World<'_> {
         let bound = Bound::new(given, "add", &names, if table { 1 } else { 2 })?;
         let name = self.name(heap, bound.get(0))?;
         let overwrite = bound.get(3).is_some_and(|value| heap.truth(value));
-        let data = match bound.get(2) {
-            None => Dict::new(),
-            Some(value) => match heap.export(self, value)? {
-                Plain::Dict(data) => data,
-                other => {
-                    let type_name = other.type_name();
-                    return Err(Raise::new(format!("data cannot be of type {type_name}")));
-                }
-            },
-        };
         let path = self.path(dir);
         let there = self
             .txn
@@ -241,9 +231,10 @@ impl World<'_> {
             let is = self.txn.head(id).map_err(|fault| self.raise(&fault, &path))?.type_id;
             if wanted.is_some_and(|wanted| wanted != is) {
                 let at = self.path(id);
-                let is = self.path(is);
-                return Err(Raise::new(format!("{at} is of another type: {is}")));
+                let kind = self.path(is);
+                return Err(Raise::new(format!("{at} is of another type: {kind}")));
             }
+            let data = self.data(heap, is, bound.get(2))?;
             let patch = Patch { fields: data, ..Patch::default() };
             self.change(id, |txn| txn.update(id, None, patch))?;
             return Ok(id.into());
@@ -259,9 +250,43 @@ impl World<'_> {
                 }
             }
         };
+        let data = self.data(heap, type_id, bound.get(2))?;
         let draft = Draft { fields: data, ..Draft::default() };
         let id = self.change(dir, |txn| txn.create(dir, &name, type_id, draft))?;
         Ok(id.into())
+    }
+}
+
+impl World<'_> {
+    /// The fields of an object of this type, out of a Dictionary.
+    pub(super) fn data(
+        &mut self,
+        heap: &mut Heap,
+        type_id: ObjectId,
+        value: Option<Value>,
+    ) -> Result<Dict, Raise> {
+        let Some(value) = value else { return Ok(Dict::new()) };
+        let path = self.path(type_id);
+        let def = self.txn.type_def(type_id).map_err(|fault| self.raise(&fault, &path))?;
+        let entries: Vec<_> = match heap.as_dict(value) {
+            Some(dict) => dict.iter().collect(),
+            None => {
+                let kind = value.kind().name();
+                return Err(Raise::new(format!("data cannot be of type {kind}")));
+            }
+        };
+        let mut fields = Dict::new();
+        for (key, value) in entries {
+            let Some(name) = heap.as_str(key).map(str::to_owned) else {
+                return Err(Raise::new(format!(
+                    "a field's name cannot be '{}'",
+                    key.kind().name()
+                )));
+            };
+            let value = self.for_field(heap, &def, &name, value)?;
+            fields.insert(name, value);
+        }
+        Ok(fields)
     }
 }
 

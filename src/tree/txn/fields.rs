@@ -173,6 +173,12 @@ impl Txn {
         Ok(())
     }
 
+    /// Small content that this transaction has added and the store does not know yet.
+    #[must_use]
+    pub fn added_blob(&self, hash: BlobHash) -> Option<bytes::Bytes> {
+        self.blobs.get(&hash).cloned()
+    }
+
     /// An attachment of this content.
     pub(super) fn file_value(&mut self, name: &str, content: Content) -> Result<FileValue, Fault> {
         let (hash, size) = match content {
