@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::ObjectId;
 use kompira_schema::tree::Caller;
@@ -52,6 +53,7 @@ pub(super) fn prepare(
     who: &Caller,
     request: &Request,
     show: &Show,
+    now: Timestamp,
 ) -> Result<Prepared, String> {
     let (work, input, control, shown, kind) = match request {
         Request::Command { command, input, control } => {
@@ -66,10 +68,19 @@ pub(super) fn prepare(
             let work = Work::Command { line: String::new() };
             (work, &None, control, "<SESSION>".to_owned(), "SESSION")
         }
+        // With the local node the machine goes down, and this server with it.
+        Request::Builtin { name, control, .. } if name == "reboot" => {
+            let work = Work::Command { line: name.clone() };
+            (work, &None, control, name.clone(), "REBOOT")
+        }
         _ => return Err("no command".to_owned()),
     };
     let mut request = context(view, who, control)?;
     request.work = work;
+    if kind == "REBOOT" {
+        request.sudo = true;
+        request.dir = None;
+    }
     if kind == "SESSION" {
         request.session = true;
         // On this machine a session is a shell with a terminal.
@@ -90,6 +101,7 @@ pub(super) fn prepare(
         command_line(
             format,
             &[
+                ("now", &now.to_zoned(view.zone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()),
                 ("jobtype", kind),
                 ("conntype", target.connection()),
                 ("hostname", host),

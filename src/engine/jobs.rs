@@ -15,7 +15,7 @@ use kompira_schema::value::Value;
 
 use super::inner::Inner;
 use super::vm::request::{Control, Outcome};
-use crate::remote::{self, Running};
+use crate::remote::Running;
 use crate::tree::View;
 use arguments::Args;
 pub(super) use arguments::text as text_of;
@@ -30,8 +30,8 @@ pub(super) struct Job {
 
 /// How it is carried out.
 pub(super) enum Run {
-    /// As a command.
-    Command(Box<remote::Request>),
+    /// As a command, by the control variables.
+    Command,
     /// By ourselves.
     Thread(Work),
 }
@@ -123,7 +123,7 @@ pub(super) fn prepare(
         "download" => files::download(&args),
         "upload" => files::upload(&args),
         "put" | "get" => files::transfer(view, who, &args, control, name == "put"),
-        "reboot" => files::reboot(view, who, &args, control),
+        "reboot" => files::reboot(&args),
         _ => Err(Refusal::Error(format!("'{name}' cannot be run"))),
     }
 }

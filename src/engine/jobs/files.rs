@@ -11,7 +11,7 @@ use super::arguments::Args;
 use super::{Around, Job, Refusal, Run, done, failed};
 use crate::engine::control;
 use crate::engine::vm::request::{Control, Outcome};
-use crate::remote::{Work as Command, copy};
+use crate::remote::copy;
 use crate::store::Durability;
 use crate::tree::{Content, Element, View};
 
@@ -183,19 +183,9 @@ fn home() -> PathBuf {
     account.map_or_else(|| PathBuf::from("/"), |account| account.dir)
 }
 
-pub(super) fn reboot(
-    view: &View,
-    who: &Caller,
-    args: &Args<'_>,
-    control: &Control,
-) -> Result<Job, Refusal> {
+pub(super) fn reboot(args: &Args<'_>) -> Result<Job, Refusal> {
     let _ = args.seconds("wait").map_err(Refusal::Failed)?;
-    let mut request = control::context(view, who, control).map_err(Refusal::Lost)?;
-    // With the local node the machine goes down, and this server with it.
-    request.work = Command::Command { line: "reboot".to_owned() };
-    request.sudo = true;
-    request.dir = None;
-    Ok(Job { shown: "reboot".to_owned(), run: Run::Command(Box::new(request)) })
+    Ok(Job { shown: "reboot".to_owned(), run: Run::Command })
 }
 
 impl From<Refusal> for Outcome {

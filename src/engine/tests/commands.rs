@@ -119,6 +119,30 @@ fn a_script_started_directly_shows_status_and_output() {
     );
 }
 
+// rule: operations/console-settings
+#[test]
+fn a_restart_of_the_machine_is_shown_as_a_command_of_root() {
+    let world = World::new();
+    let job = world.jobflow(
+        "job",
+        "[true >> /system/config.data.showCommandEnabled] ->\n\
+         ['{jobtype} {hostname}{sudomark} {command} {now}' >> /system/config.data.showCommandFormat] ->\n\
+         [__dir__ = '/tmp'] -> reboot(wait=5) -> reboot('soon') => print($STATUS)",
+    );
+    let id = world.start(job);
+    let flying = world.runner.next();
+    assert_eq!(flying.line(), "reboot");
+    assert!(flying.request.sudo && flying.request.dir.is_none());
+    flying.exit(0, "");
+    assert_eq!(world.ended(id).status, Status::Done);
+    let wrong = "reboot(): 'wait' cannot be of type String";
+    let console = world.console(id);
+    let (shown, rest) = console.split_once('\n').unwrap();
+    let at = shown.strip_prefix("REBOOT localhost# reboot ").unwrap();
+    assert!(jiff::Timestamp::strptime("%Y-%m-%d %H:%M:%S%:z", at).is_ok(), "{at}");
+    assert_eq!(rest, format!("{wrong}\n1\n"));
+}
+
 // rule: operations/step-mode
 #[test]
 fn step_mode_shows_each_command_and_waits_for_resume() {

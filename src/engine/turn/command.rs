@@ -52,10 +52,7 @@ impl Turn<'_> {
         let who = caller(self.row.user, self.id());
         if let Request::Builtin { name, positional, named, control } = request {
             return match jobs::prepare(txn, &who, name, (positional, named), control) {
-                Ok(Job { shown, run: Run::Command(request) }) => {
-                    let work = flight::Work::Command(request);
-                    Ok(Ready { work, shown, echo: None })
-                }
+                Ok(Job { run: Run::Command, .. }) => self.ready_command(txn, request),
                 Ok(Job { shown, run: Run::Thread(work) }) => {
                     Ok(Ready { work: flight::Work::Job(work), shown, echo: None })
                 }
@@ -68,8 +65,14 @@ impl Turn<'_> {
                 }
             };
         }
+        self.ready_command(txn, request)
+    }
+
+    fn ready_command(&self, txn: &mut Txn, request: &Request) -> Result<Ready, Box<Answer>> {
+        let who = caller(self.row.user, self.id());
         let show = self.inner.shows.read_in(&self.inner.tree, txn);
-        let prepared = control::prepare(txn, &who, request, &show).map_err(lost_job)?;
+        let now = self.inner.now();
+        let prepared = control::prepare(txn, &who, request, &show, now).map_err(lost_job)?;
         let request = Box::new(prepared.request);
         let work = match request.session {
             true => flight::Work::Session(request, 0),
@@ -103,14 +106,15 @@ impl Turn<'_> {
             self.put_console(txn, plan);
         }
         self.row.output = Some(self.row.console.1 + self.console.len());
-        let mut work = ready.work;
+        let (mut work, mut echo) = (ready.work, ready.echo);
         if let flight::Work::Session(_, queue) = &mut work {
             *queue = self.new_queue(txn, Channelled::Session)?;
+            echo = echo.map(|line| line.replace("<SESSION>", &format!("<SESSION: {queue}>")));
         }
         let key = row::journal_key(self.id(), self.row.sequence);
         let line = Journal::Begun { shown };
         txn.raw_put(Family::Journal, &key, row::write(Family::Journal, &key, &line)?);
-        if let Some(line) = ready.echo {
+        if let Some(line) = echo {
             self.console.push(&line);
         }
         self.out.command = Some((self.row.sequence, work, place));

@@ -83,7 +83,16 @@ impl World<'_> {
         let info = row.info(id, self.inner.now());
         let object = |of: Option<_>| of.map_or(Plain::Null, |id| Plain::Object(Ref::Object(id)));
         let at = |at: Option<_>| at.map_or(Plain::Null, Plain::Datetime);
+        let number = Plain::Int(i64::try_from(id.0).unwrap_or(i64::MAX));
         let pairs = [
+            ("id", number.clone()),
+            ("pid", number),
+            ("abspath", format!("/process/id_{id}").into()),
+            ("elapsed_time", Plain::Timedelta(info.elapsed)),
+            ("exit_status", info.exit_status.map_or(Plain::Null, Plain::Int)),
+            ("step_mode", Plain::Bool(info.step_mode)),
+            ("checkpoint_mode", Plain::Bool(info.checkpoint_mode)),
+            ("monitoring_mode", info.monitoring_mode.word().into()),
             ("job", Plain::Object(Ref::Object(info.job))),
             ("current_job", object(info.current_job)),
             ("user", Plain::Object(Ref::User(info.user))),
