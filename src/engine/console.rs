@@ -74,6 +74,11 @@ impl Tail {
         self.text.is_empty() && self.dropped == 0
     }
 
+    /// Whether its last line is whole; `None` when there is none.
+    pub(super) fn ends_line(&self) -> Option<bool> {
+        (!self.text.is_empty()).then(|| self.text.ends_with('\n'))
+    }
+
     /// How much longer it makes all that was ever written.
     pub(super) fn len(&self) -> u64 {
         self.dropped + self.text.len() as u64

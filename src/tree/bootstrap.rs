@@ -26,6 +26,8 @@ use crate::store::{
 /// the order of the manual.
 const TYPES: ObjectId = ObjectId(3);
 const FIRST_TYPE: u64 = 4;
+/// Number of the first object that the factory did not bring.
+const FIRST_OWN: u64 = 1000;
 
 /// Numbers of the built-in type objects: those of the store, and for an empty store those that
 /// they are going to have.
@@ -67,7 +69,7 @@ impl Tree {
         let groups = factory().groups.len() as u64;
         let (batch, last) = (first.batch, first.next - 1);
         // Numbers first: a crash in between leaves an empty store and unused numbers.
-        self.store().raise_counter(Counter::Object, last)?;
+        self.store().raise_counter(Counter::Object, last.max(FIRST_OWN - 1))?;
         self.store().raise_counter(Counter::User, users)?;
         self.store().raise_counter(Counter::Group, groups)?;
         commit(self.store(), batch)?;

@@ -294,3 +294,15 @@ fn an_end_that_is_told_is_durable() {
     assert!(world.engine().has_ended(&root(), id).unwrap());
     assert!(world.store.syncs() > before);
 }
+
+// rule: operations/recovery
+#[test]
+fn interrupted_stands_on_a_line_of_its_own() {
+    let mut world = World::new();
+    let id = world.start(world.jobflow("job", "print('before') -> ['x']"));
+    let flying = world.runner.next();
+    flying.output.text(crate::remote::Stream::Out, "password: ");
+    world.until("it is shown", || world.console(id).ends_with("password: "));
+    world.crash();
+    assert_eq!(world.console(id), "before\npassword: \ninterrupted: x\n");
+}

@@ -7,7 +7,7 @@ use super::{Turn, lost};
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
 use crate::engine::vm::request::End;
-use crate::engine::{channels, notices};
+use crate::engine::{channels, console, notices};
 use crate::store::Family;
 use crate::tree::Txn;
 
@@ -56,7 +56,12 @@ impl Turn<'_> {
         let Some(Wait::Command { shown, .. }) = &self.row.wait else {
             return Err(lost("an interrupted process without a command"));
         };
-        self.console.push(&format!("interrupted: {shown}\n"));
+        let line = format!("interrupted: {shown}\n");
+        // What the command had said need not have ended its line.
+        if !self.at_line_start(txn)? {
+            self.console.push("\n");
+        }
+        self.console.push(&line);
         self.dirty = true;
         let row = &mut self.row;
         row.status = Status::Aborted;
@@ -68,5 +73,14 @@ impl Turn<'_> {
         notices::note(txn, self.slot.id, row);
         txn.raw_delete(Family::Process, &row::active_key(self.slot.id));
         self.keep(txn, None)
+    }
+
+    /// Whether what comes next on the console begins a line.
+    fn at_line_start(&self, txn: &Txn) -> Result<bool, Fault> {
+        if let Some(ends) = self.console.ends_line() {
+            return Ok(ends);
+        }
+        let last = console::read(txn.snapshot(), self.id(), self.row.console.1.saturating_sub(1))?;
+        Ok(last.text.is_empty() || last.text.ends_with('\n'))
     }
 }

@@ -16,6 +16,11 @@ fn an_empty_store_gets_the_factory_tree() {
         assert_eq!(view.builtin(&def.name), Some(id));
         assert_eq!(view.get(&root(), id).unwrap().stub.def.name, "TypeObject");
     }
+    let numbers = kompira_schema::types::factory().objects.iter();
+    let last = numbers.map(|object| world.id(object.path.as_str()).0);
+    assert!(last.max().is_some_and(|last| last < 1000));
+    world.create(&root(), "/root/mine", "Text", &[]).unwrap();
+    assert!(world.id("/root/mine").0 >= 1000);
     assert_eq!(view.user(User::ROOT).unwrap().home, Some(world.id("/root")));
     assert!(view.privileged(User::ADMIN) && !view.user(User::ADMIN).unwrap().active);
 }

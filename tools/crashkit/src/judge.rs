@@ -103,6 +103,8 @@ fn over_http(client: &Client, key: &Key) -> Found {
     };
     let bytes = match reply.status {
         404 => return Found::Nothing,
+        // The field is there, and holds no file.
+        204 if key.door == Door::Attachment => return Found::Nothing,
         200 if key.door == Door::Attachment => reply.body,
         200 => {
             let object: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
