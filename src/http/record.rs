@@ -164,9 +164,7 @@ pub(super) fn execute(
             detail.insert("http_status".to_owned(), StatusCode::OK.as_u16().into());
         }
         let attempt = Attempt { class: Class::Object, verb: Verb::Execute, target, detail };
-        if let Err(fault) = ask.service.tree.audit(&ask.who, attempt, done.as_ref().err()) {
-            tracing::error!(target: "kompira::http", ?fault, "a start is not in the audit");
-        }
+        write_down(ask, attempt, done.as_ref().err());
     }
     done
 }
@@ -214,9 +212,13 @@ pub(super) fn of_process(ask: &Ask, verb: Verb, done: Result<bool, &Fault>) {
         detail.insert("delete_objects".to_owned(), Json::from_iter([path.as_str()]));
     }
     let target = Target { path: Some(path), kind: None };
-    let attempt = Attempt { class: Class::Process, verb, target, detail };
+    write_down(ask, Attempt { class: Class::Process, verb, target, detail }, fault);
+}
+
+/// Writes down what has happened already: a failure of the audit cannot take it back.
+fn write_down(ask: &Ask, attempt: Attempt, fault: Option<&Fault>) {
     if let Err(fault) = ask.service.tree.audit(&ask.who, attempt, fault) {
-        tracing::error!(target: "kompira::http", ?fault, "an order cannot be written to the audit");
+        tracing::error!(target: "kompira::http", ?fault, "what was done is not in the audit");
     }
 }
 

@@ -6,7 +6,7 @@ use kompira_schema::id::{ObjectId, Rev, UserId};
 use kompira_schema::layout::json;
 use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::tree::Caller;
-use kompira_schema::types::{Container, TypeDef};
+use kompira_schema::types::Container;
 use kompira_schema::validate::Source;
 use kompira_schema::value::{Dict, Ref, Value};
 use serde_json::{Map, Value as Json};
@@ -276,11 +276,10 @@ fn create_in(
 ) -> Result<ObjectId, Failure> {
     let type_id = type_of_new(who, txn, wish, parent)?;
     let inherited = txn.stub(who, parent)?.acl;
-    let def = txn.type_def(type_id)?;
     let draft = Draft {
         fields: wish.fields.clone().unwrap_or_default(),
         source: Some(Source::Json),
-        data: wish.data.as_ref().filter(|_| has_data(&def)).map(json::dict),
+        data: wish.data.as_ref().filter(|_| txn.has_data(type_id)).map(json::dict),
         display_name: wish.display_name.clone(),
         description: wish.description.clone(),
         owner: wish.owner(txn)?,
@@ -356,7 +355,7 @@ fn patch(who: &Caller, txn: &Txn, wish: &Wish, id: ObjectId, put: bool) -> Resul
 
 /// The wished values of a Config. What is as it was needs no right to change it.
 fn data(who: &Caller, txn: &Txn, wish: &Wish, stub: &Stub) -> Result<Option<Dict>, Failure> {
-    let Some(wished) = wish.data.as_ref().filter(|_| has_data(&stub.def)) else {
+    let Some(wished) = wish.data.as_ref().filter(|_| txn.has_data(stub.head.type_id)) else {
         return Ok(None);
     };
     if stub.access.read && !stub.access.execute {
@@ -366,11 +365,6 @@ fn data(who: &Caller, txn: &Txn, wish: &Wish, stub: &Stub) -> Result<Option<Dict
         }
     }
     Ok(Some(json::dict(wished)))
-}
-
-/// Whether its objects have values besides their fields; elsewhere the key means nothing.
-fn has_data(def: &TypeDef) -> bool {
-    def.builtin && def.name == "Config"
 }
 
 /// The object as it is now. Whoever may write and not read gets its properties alone.

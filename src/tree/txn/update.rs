@@ -58,7 +58,7 @@ impl Txn {
             visible |= self.change_fields(&mut head, &mut body, &def, &entry, &patch, intake)?;
         }
         if let Some(data) = patch.data.clone() {
-            if !self.view.inner.types.behaviour(head.type_id).has_data() {
+            if !self.has_data(head.type_id) {
                 return Err(Fault::new(Kind::NoMethod, message!("tree.no_data")));
             }
             let data = self.config_data(id, &head.name, &body, data, patch.replace_data, intake)?;

@@ -107,6 +107,12 @@ impl View {
         Ok(Object { stub, fields, data })
     }
 
+    /// Whether objects of a type hold values by their own definition, besides their fields.
+    #[must_use]
+    pub fn has_data(&self, type_id: ObjectId) -> bool {
+        self.inner.types.behaviour(type_id).has_data()
+    }
+
     /// Fields as the present type shows them (rule: `tree/type-changes`).
     pub(in crate::tree) fn decode(&self, def: &TypeDef, body: Body) -> Result<Dict, Fault> {
         let mut stored = value::fields_of(body);
