@@ -52,14 +52,30 @@ fn a_command_over_its_time_is_lost_and_a_terminated_one_is_gone() {
     let info = ended(&server, &execute(&server, "late", &json!({})));
     assert_eq!(info["result"], json!([-1, "time limit of 1 seconds exceeded"]));
     let file = server.data().join("pid");
-    let source = format!("['echo $$ > {}; exec sleep 300']", file.display());
+    let source = format!("['echo kept']\n-> ['echo $$ > {}; exec sleep 300']", file.display());
     jobflow(&server, "long", &source);
     let process = execute(&server, "long", &json!({}));
     let pid = line_of(&file);
+    terminated(&server, &process, &json!("kept"));
+    gone(&pid);
+    jobflow(&server, "busy", "['echo mine']\n-> { while true | [x = 1] }");
+    let process = execute(&server, "busy", &json!({}));
+    let until = Instant::now() + Duration::from_secs(30);
+    while state(&server, &process)["lineno"] != 2 {
+        assert!(Instant::now() < until, "{process} never comes to its loop");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    terminated(&server, &process, &json!("mine"));
+}
+
+/// Terminates a process that stands in line 2; its last command gave `result`.
+fn terminated(server: &Server, process: &str, result: &Value) {
     let reply = server.client().post(&format!("{process}.terminate"), &json!({}));
     assert_eq!(reply.json(), json!(true));
-    assert_eq!(state(&server, &process)["error"], "terminated");
-    gone(&pid);
+    let info = state(server, process);
+    assert_eq!(info["error"], "terminated", "{info}");
+    assert_eq!(info["exit_status"], -1, "{info}");
+    assert_eq!((&info["result"], &info["lineno"]), (result, &json!(2)), "{info}");
 }
 
 fn line_of(file: &std::path::Path) -> String {

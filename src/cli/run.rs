@@ -102,12 +102,12 @@ impl Run {
                 Some(Json::Null) | None => String::new(),
                 Some(other) => other.to_string(),
             };
-            let line = end.get("lineno").and_then(Json::as_i64).unwrap_or_default();
-            talk::say(format!(
-                "kompira: {process} is {} at line {line}: {}",
-                word("status"),
-                talk::printable(&error)
-            ));
+            let line = end.get("lineno").and_then(Json::as_i64).filter(|line| *line > 0);
+            let line = line.map(|line| format!(" at line {line}")).unwrap_or_default();
+            let code = code.map(|code| format!(" with status {code}")).unwrap_or_default();
+            let error = talk::printable(&error);
+            let error = if error.is_empty() { error } else { format!(": {error}") };
+            talk::say(format!("kompira: {process} is {}{line}{code}{error}", word("status")));
         }
         let code = match code {
             Some(code) => u8::try_from(code.rem_euclid(256)).unwrap_or(1),

@@ -256,9 +256,7 @@ fn step(
         turn.dirty = true;
     }
     if turn.obey(&taken.orders) {
-        turn.hear(txn)?;
-        turn.finish(txn, &finish::terminated())?;
-        return Ok(turn.stepped(None, true));
+        return turn.terminate(txn, taken, acquired);
     }
     if turn.row.suspended {
         // Who is paused holds nobody up.

@@ -21,6 +21,7 @@ use crate::audit::Verb;
 use crate::engine::{Engine, Filter, Modes, ProcessInfo};
 use crate::tree::View;
 
+pub(super) mod command;
 mod filter;
 
 /// Processes read at a time.

@@ -198,12 +198,20 @@ fn started_with(view: &View, params: &Params, invoker: Option<ObjectId>) -> Map<
 
 /// Writes down what was done to a process, unless there was nothing to do.
 pub(super) fn of_process(ask: &Ask, verb: Verb, done: Result<bool, &Fault>) {
-    let fault = match done {
-        Ok(true) => None,
-        Ok(false) => return,
-        Err(fault) => Some(fault),
-    };
-    let path = format!("/process/id_{}", ask.id);
+    match done {
+        Ok(true) => process(ask, ProcessId(ask.id), verb, None),
+        Ok(false) => {}
+        Err(fault) => process(ask, ProcessId(ask.id), verb, Some(fault)),
+    }
+}
+
+/// Writes down what could not be done to one of several processes.
+pub(super) fn of_order(ask: &Ask, id: ProcessId, verb: Verb, fault: &Fault) {
+    process(ask, id, verb, Some(fault));
+}
+
+fn process(ask: &Ask, id: ProcessId, verb: Verb, fault: Option<&Fault>) {
+    let path = format!("/process/id_{id}");
     let mut detail = Map::from_iter([("http_method".to_owned(), Json::from(ask.method.as_str()))]);
     if let (None, Some(taken)) = (fault, ask.row.verb(&ask.method)) {
         detail.insert("http_status".to_owned(), taken.status.into());
@@ -213,6 +221,18 @@ pub(super) fn of_process(ask: &Ask, verb: Verb, done: Result<bool, &Fault>) {
     }
     let target = Target { path: Some(path), kind: None };
     write_down(ask, Attempt { class: Class::Process, verb, target, detail }, fault);
+}
+
+/// Writes down an order for many processes: how they were found, and those it was done to.
+pub(super) fn of_command(ask: &Ask, verb: Verb, query: Json, told: (&str, Json)) {
+    let detail = Map::from_iter([
+        ("http_method".to_owned(), Json::from(ask.method.as_str())),
+        ("http_status".to_owned(), StatusCode::OK.as_u16().into()),
+        ("process_query".to_owned(), query),
+        (told.0.to_owned(), told.1),
+    ]);
+    let target = Target { path: Some("/process".to_owned()), kind: None };
+    write_down(ask, Attempt { class: Class::Process, verb, target, detail }, None);
 }
 
 /// Writes down what has happened already: a failure of the audit cannot take it back.

@@ -17,6 +17,7 @@ use axum::body::Body;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
+use super::process::command;
 use super::route::{Answer, Ask, nothing};
 use super::table::Resource;
 
@@ -32,6 +33,12 @@ pub(super) async fn handle(ask: &Arc<Ask>, body: Body) -> Answer {
             let body = ask.body(body).await?;
             let revoke = ask.row.resource == Resource::TokenRevoke;
             ask.blocking(move |ask| token::handle(ask, body, revoke)).await
+        }
+        Resource::ProcessCommand => {
+            let body = ask.body(body).await?;
+            let asked = Arc::clone(ask);
+            // Each of many is a commit.
+            ask.service.pool.wait(move || command::command(&asked, body)).await
         }
         Resource::Fsck => {
             let body = ask.body(body).await?;

@@ -66,6 +66,7 @@ pub enum Resource {
     Candidates,
     Console,
     Trace,
+    ProcessCommand,
     Changes,
     Login,
     Logout,

@@ -122,3 +122,78 @@ fn what_is_started_is_written_down() {
     assert_eq!(started[2]["detail"]["execute_form"], "/root/form");
     assert!(of(&all, "/root/form", "execute").is_empty(), "one operation, one entry");
 }
+
+// rule: http/process-command
+// rule: operations/process-command
+#[test]
+fn an_order_for_many_processes_is_one_entry_with_its_query() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "waits", "Jobflow", json!({"source": "sleep(600)"}));
+    let start = || {
+        let process = client.post("/root/waits.execute", &json!({})).expect(200).json();
+        process.as_str().unwrap().rsplit('_').next().unwrap().parse::<u64>().unwrap()
+    };
+    let both = json!([start(), start()]);
+    for operation in ["-L", "-C", "-S", "-R", "-T", "-D"] {
+        server.stdout(&["process", operation, "-y", "--job", "waits$"]);
+    }
+    let all = entries(&server, "/process", "delete");
+    for (verb, key, told) in [
+        ("list", "process_listed", &both),
+        ("list", "process_count", &json!(2)),
+        ("suspend", "process_suspended", &both),
+        ("resume", "process_resumed", &both),
+        ("terminate", "process_terminated", &both),
+        ("delete", "process_deleted", &both),
+    ] {
+        let of_key = of(&all, "/process", verb).into_iter();
+        let found: Vec<_> = of_key.filter(|entry| entry["detail"].get(key).is_some()).collect();
+        assert_eq!(found.len(), 1, "{key}: {all:#?}");
+        assert_eq!(found[0]["detail"][key], *told);
+        assert_eq!(found[0]["detail"]["process_query"], json!({"job": "waits$"}));
+        assert_eq!(
+            (&found[0]["interface"], &found[0]["class"]),
+            (&json!("mng"), &json!("process"))
+        );
+        let each = format!("/process/id_{}", both[0]);
+        assert!(of(&all, &each, verb).is_empty(), "one operation, one entry");
+    }
+    let other = start();
+    client
+        .post("/config/user", &json!({"username": "mika", "password": "correct horse 8"}))
+        .expect(201);
+    let mika = client.with_token(server.stdout(&["token", "create", "mika"]).trim());
+    let order = json!({"operation": "terminate", "processes": [other, both[0]]});
+    let answer = mika.post("/-/processes", &order).expect(200).json();
+    assert_eq!(answer, json!({"done": 0, "failed": {}}), "what he cannot see is not there");
+    let path = format!("/process/id_{other}");
+    assert_eq!(client.get(&path).expect(200).json()["status"], "WAITING");
+    let order = json!({"operation": "delete", "processes": [other]});
+    let answer = client.post("/-/processes", &order).expect(200).json();
+    assert_eq!(answer["done"], 0);
+    assert!(answer["failed"][other.to_string()].is_string(), "{answer}");
+    let all = entries(&server, &path, "delete");
+    assert_eq!(of(&all, &path, "delete")[0]["result"], "failed");
+}
+
+// rule: http/process-command
+#[test]
+fn an_order_for_many_processes_is_bounded() {
+    let server = Server::start();
+    let long = "x".repeat(20_000);
+    let many: Vec<u32> = (0..10_001).collect();
+    for (field, body) in [
+        ("operation", json!({"processes": []})),
+        ("operation", json!({"operation": "stop", "processes": []})),
+        ("processes", json!({"operation": "delete"})),
+        ("processes", json!({"operation": "delete", "processes": ["x"]})),
+        ("processes", json!({"operation": "delete", "processes": many})),
+        ("count", json!({"operation": "count"})),
+        ("query", json!({"operation": "list", "processes": [], "query": "x"})),
+        ("query", json!({"operation": "list", "processes": [], "query": {"job": long}})),
+    ] {
+        let answer = server.client().post("/-/processes", &body).expect(400).json();
+        assert!(answer.get(field).is_some(), "{answer}");
+    }
+}

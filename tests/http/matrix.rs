@@ -235,6 +235,10 @@ impl Lab {
             "changes" => at("/-/changes".into()),
             "listReferrers" => at(format!("/-/refs?path={}", self.text())),
             "listCandidates" => at(format!("/-/candidates?path={}&field=context", self.text())),
+            "orderProcesses" => {
+                let count = json!({"operation": "count", "count": 0});
+                with("/-/processes".into(), count)
+            }
             "batch" => {
                 let change = json!({"method": "PATCH", "path": self.text(), "body": {"fields": {"text": "y"}}});
                 with("/-/batch".into(), json!({"operations": [change]}))

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
-use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use super::select::{Selected, Selection, every};
@@ -12,6 +11,10 @@ use crate::cli::client::Client;
 use crate::cli::run::println;
 use crate::cli::talk;
 use crate::cli::trouble::{Exit, Trouble};
+
+/// Where the server takes orders for many processes, and for how many at a time.
+const ORDER: &str = "/-/processes";
+const AT_ONCE: usize = 1000;
 
 const OPERATIONS: [&str; 6] = ["list_them", "count", "delete", "terminate", "suspend", "resume"];
 
@@ -83,6 +86,19 @@ pub(super) enum Operation {
     Resume,
 }
 
+impl Operation {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Count => "count",
+            Self::Delete => "delete",
+            Self::Terminate => "terminate",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+        }
+    }
+}
+
 impl Manage {
     fn operation(&self) -> Operation {
         match self {
@@ -111,8 +127,17 @@ impl Manage {
             found.drain(..found.len().saturating_sub(tail));
         }
         match operation {
-            Operation::Count => println(&found.len().to_string()),
-            Operation::List => self.print(&found)?,
+            Operation::Count => {
+                println(&found.len().to_string());
+                let told = json!({"operation": operation.word(), "count": found.len(), "query": self.selection.told()});
+                client.post(ORDER, &told).await?;
+            }
+            Operation::List => {
+                self.print(&found)?;
+                for some in found.chunks(AT_ONCE) {
+                    self.order(client, operation, some).await?;
+                }
+            }
             _ => return self.change(client, operation, &found, quiet).await,
         }
         Ok(Exit::Ok.into())
@@ -138,11 +163,11 @@ impl Manage {
         found: &[Selected],
         quiet: bool,
     ) -> Result<ExitCode, Trouble> {
-        let (word, order) = match operation {
-            Operation::Delete => ("Delete", None),
-            Operation::Terminate => ("Terminate", Some("terminate")),
-            Operation::Suspend => ("Suspend", Some("suspend")),
-            _ => ("Resume", Some("resume")),
+        let word = match operation {
+            Operation::Delete => "Delete",
+            Operation::Terminate => "Terminate",
+            Operation::Suspend => "Suspend",
+            _ => "Resume",
         };
         if self.dry_run {
             self.print(found)?;
@@ -157,31 +182,41 @@ impl Manage {
                 return Ok(Exit::Ok.into());
             }
         }
-        let mut done = 0_usize;
+        let mut done = 0;
         let mut exit = Exit::Ok;
-        for one in found {
-            let path = format!("/process/id_{}", one.id);
-            let answer = match order {
-                Some(order) => client.post(&format!("{path}.{order}"), &json!({})).await,
-                None => client
-                    .send(client.request(Method::DELETE, &path))
-                    .await
-                    .map(|_| Json::Bool(true)),
-            };
-            match answer {
-                Ok(Json::Bool(true)) => done += 1,
-                // Its state changed meanwhile, or it went with its parent.
-                Ok(_) => {}
-                Err(trouble) if trouble.is_gone() => {}
-                Err(trouble) => {
-                    exit = Exit::Failed;
-                    talk::say(format!("kompira: {path}: {}", trouble.what));
-                }
+        for (at, some) in found.chunks(AT_ONCE).enumerate() {
+            if at > 0 && !quiet {
+                talk::say(format!("{word}: {} of {} …", at * AT_ONCE, found.len()));
+            }
+            let answer = self.order(client, operation, some).await?;
+            done += answer["done"].as_u64().unwrap_or_default();
+            for (id, why) in answer["failed"].as_object().into_iter().flatten() {
+                exit = Exit::Failed;
+                talk::say(format!(
+                    "kompira: /process/id_{id}: {}",
+                    why.as_str().unwrap_or_default()
+                ));
             }
         }
         if !quiet {
             talk::say(format!("{word}: {done} of {}", found.len()));
         }
         Ok(exit.into())
+    }
+
+    /// Has the server do it to some processes, or write down that they were listed.
+    async fn order(
+        &self,
+        client: &Client,
+        operation: Operation,
+        some: &[Selected],
+    ) -> Result<Json, Trouble> {
+        let processes: Vec<u64> = some.iter().map(|one| one.id).collect();
+        let order = json!({
+            "operation": operation.word(),
+            "processes": processes,
+            "query": self.selection.told(),
+        });
+        client.post(ORDER, &order).await
     }
 }

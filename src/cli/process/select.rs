@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::{ArgAction, Args};
 use fancy_regex::Regex;
 use jiff::{Timestamp, Zoned};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use super::Id;
 use super::manage::Operation;
@@ -170,6 +170,50 @@ pub(super) async fn every(client: &Client, console: bool) -> Result<Vec<Selected
 }
 
 impl Selection {
+    /// The conditions that were given, by their options: for the audit.
+    pub(super) fn told(&self) -> Map<String, Json> {
+        let numbers = |ids: &[Id]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
+        let pattern = |of: &Option<Regex>| of.as_ref().map(|of| of.as_str().to_owned());
+        let time = |of: &Option<Timestamp>| of.map(|of| of.to_string());
+        let all = json!({
+            "pid": numbers(&self.pid),
+            "all": self.all,
+            "active": self.active,
+            "finish": self.finish,
+            "status": self.status,
+            "suspended": self.suspended,
+            "not_suspended": self.not_suspended,
+            "parent": numbers(&self.parent),
+            "anyones_child": self.anyones_child,
+            "min_children": self.min_children,
+            "job": pattern(&self.job),
+            "current_job": pattern(&self.current_job),
+            "scheduled": self.scheduled,
+            "not_scheduled": self.not_scheduled,
+            "scheduler_id": self.scheduler_id,
+            "scheduler_name": pattern(&self.scheduler_name),
+            "invoked": self.invoked,
+            "not_invoked": self.not_invoked,
+            "invoker": self.invoker,
+            "invoker_type": self.invoker_type,
+            "user": self.user,
+            "started_since": time(&self.started_since),
+            "started_before": time(&self.started_before),
+            "finished_since": time(&self.finished_since),
+            "finished_before": time(&self.finished_before),
+            "elapsed_more": self.elapsed_more,
+            "elapsed_less": self.elapsed_less,
+            "console": self.console,
+        });
+        let Json::Object(all) = all else { return Map::new() };
+        let given = |value: &Json| match value {
+            Json::Null | Json::Bool(false) => false,
+            Json::Array(list) => !list.is_empty(),
+            _ => true,
+        };
+        all.into_iter().filter(|(_, value)| given(value)).collect()
+    }
+
     /// Whether consoles must be read.
     pub(super) const fn wants_console(&self) -> bool {
         self.console.is_some()

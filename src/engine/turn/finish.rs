@@ -11,11 +11,6 @@ use crate::engine::{channels, console, notices};
 use crate::store::Family;
 use crate::tree::Txn;
 
-/// Ended by a user.
-pub(super) fn terminated() -> End {
-    End { done: false, status: -1, result: Value::Null, error: "terminated".into() }
-}
-
 /// Ended by the engine.
 pub(super) fn abend(why: &str) -> End {
     End { done: false, status: 1, result: Value::Null, error: why.into() }

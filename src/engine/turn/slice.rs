@@ -3,6 +3,7 @@
 
 use kompira_schema::error::Fault;
 use kompira_schema::id::ObjectId;
+use kompira_schema::value::Value;
 use serde_bytes::ByteBuf;
 
 use super::{Stepped, Taken, Turn, finish, lost};
@@ -91,6 +92,7 @@ impl Turn<'_> {
         match ended {
             Ended::Process(end) => {
                 self.row.locks.extend(machine.locks());
+                self.row.line = machine.position().line;
                 self.finish(txn, &end)?;
                 return Ok(self.stepped(None, true));
             }
@@ -108,6 +110,29 @@ impl Turn<'_> {
         self.keep(txn, Some(&machine))?;
         let kept = (!waits && self.row.status.is_active()).then_some(machine);
         Ok(self.stepped(kept, true))
+    }
+
+    /// Ends a process for a user, with what its last job gave (rule: `operations/process-ends`).
+    /// One whose state cannot be read ends as well.
+    pub(super) fn terminate(
+        mut self,
+        txn: &mut Txn,
+        taken: &mut Taken,
+        acquired: &mut Vec<ObjectId>,
+    ) -> Result<Stepped, Fault> {
+        self.hear(txn)?;
+        let mut result = Value::Null;
+        if self.row.script.is_none()
+            && let Ok(mut machine) = self.load(txn, taken)
+        {
+            self.row.line = machine.position().line;
+            let own = (&mut self.row, &self.console);
+            let mut world = World::new(self.inner, txn, self.slot, own, acquired);
+            result = machine.result(&mut world);
+        }
+        let end = End { done: false, status: -1, result, error: "terminated".into() };
+        self.finish(txn, &end)?;
+        Ok(self.stepped(None, true))
     }
 
     /// Ends a process whose state cannot be read.

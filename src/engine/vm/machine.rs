@@ -132,6 +132,8 @@ pub struct Machine {
     /// The topmost frame still needs a place inside its jobflow.
     pub(super) lock: Option<(ObjectId, u32)>,
     pub(super) state: State,
+    /// Line of the outermost frame when the process ended.
+    pub(super) left: u32,
     pub(super) empty: Value,
     /// A buffer for templates.
     pub(super) scratch: String,
@@ -178,6 +180,7 @@ impl Machine {
             places: Vec::new(),
             lock: None,
             state: State::Ready,
+            left: 0,
             empty,
             scratch: String::new(),
         }
@@ -278,7 +281,7 @@ impl Machine {
         }
     }
 
-    /// Where it stands.
+    /// Where it stands; after its end only the line, of the job it began with.
     #[must_use]
     pub fn position(&self) -> Position {
         let frame = self.frames.last().copied();
@@ -288,7 +291,7 @@ impl Machine {
                 path: Arc::clone(&linked.path),
                 line: linked.program.line(ip.saturating_sub(1)),
             },
-            None => Position { jobflow: ObjectId::ROOT, path: Arc::from("/"), line: 0 },
+            None => Position { jobflow: ObjectId::ROOT, path: Arc::from("/"), line: self.left },
         }
     }
 

@@ -138,14 +138,19 @@ impl Machine {
             return None;
         }
         host.print(&format!("{report}\n"));
-        let result = self.status_of_top(1);
-        let result = self.leave_value(host, result);
+        let result = self.result(host);
         let error = match abend.error {
             Some(error) => self.leave_value(host, error),
             None => Plain::Str(abend.message),
         };
         self.drop_all(programs, host);
         Some(End { done: false, status: abend.status, result, error })
+    }
+
+    /// What `$RESULT` holds now, as plain data.
+    pub fn result(&mut self, host: &mut dyn Host) -> Plain {
+        let result = self.status_of_top(1);
+        self.leave_value(host, result)
     }
 
     fn status_of_top(&self, offset: usize) -> Value {
@@ -199,7 +204,11 @@ impl Machine {
         self.close_sessions(host, keep);
     }
 
+    /// Leaves all frames: the process ends.
     pub(super) fn drop_all(&mut self, programs: &[Linked], host: &mut dyn Host) {
+        if let Some(frame) = self.frames.first() {
+            self.left = linked(programs, frame.program).program.line(frame.ip.saturating_sub(1));
+        }
         while !self.frames.is_empty() {
             self.drop_frame(programs, host);
         }

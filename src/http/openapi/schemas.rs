@@ -258,6 +258,17 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
         ],
     ),
     ("Login", &["username", "password"], &[("username", "string"), ("password", "string")]),
+    (
+        "Order",
+        &["operation"],
+        &[
+            ("operation", "string"),
+            ("processes", "integer[]"),
+            ("count", "integer"),
+            ("query", "object"),
+        ],
+    ),
+    ("Ordered", &[], &[("done", "integer"), ("failed", "object")]),
     ("TokenOf", &["user"], &[("user", "string")]),
     ("Health", &[], &[("status", "string")]),
     ("Submission", &[], &[("values", "object"), ("objects", "string[]")]),

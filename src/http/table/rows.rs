@@ -429,6 +429,15 @@ pub static ROWS: &[Row] = &[
             .query(&["after"])],
     },
     Row {
+        resource: Resource::ProcessCommand,
+        path: "/-/processes",
+        tag: "processes",
+        raw: true,
+        verbs: &[post("orderProcesses", "One order for many processes", Need::Login)
+            .takes(Takes::Json("Order"))
+            .gives(200, Gives::Json("Ordered"))],
+    },
+    Row {
         resource: Resource::Changes,
         path: "/-/changes",
         tag: "service",
