@@ -277,6 +277,35 @@ fn the_process_command_takes_the_documented_options() {
     assert_eq!(server.run(&["process", "--order", "colour"]).status.code(), Some(2));
 }
 
+// rule: operations/delete
+#[test]
+fn the_process_cleaner_deletes_what_ended_long_ago() {
+    const CLEANER: &str = "/system/utilities/CleanProcesses";
+    let server = Server::start();
+    jobflow(&server, "parts", "{ fork |\n print(1)\n print(2) }");
+    jobflow(&server, "waiting", "sleep(600)");
+    ended(&server, &execute(&server, "parts", &json!({})));
+    let waiting = execute(&server, "waiting", &json!({}));
+    let clean = |parameters: Value| {
+        let body = json!({ "parameters": parameters });
+        let reply = server.client().post(&format!("{CLEANER}.execute"), &body).expect(200);
+        let info = ended(&server, reply.json().as_str().unwrap());
+        assert_eq!(info["status"], "DONE", "{info}");
+        (info["result"].clone(), info["console"].as_str().unwrap().to_owned())
+    };
+    let count = || server.client().get("/process").json()["count"].clone();
+    assert_eq!(clean(json!({})), (json!(0), "0 processes deleted\n".to_owned()));
+    let (found, console) = clean(json!({"days": 0, "dry_run": true}));
+    assert_eq!((found, console.as_str()), (json!(2), "2 processes would be deleted\n"));
+    assert_eq!(count(), 6, "the parent and its two children, two of the cleaner, one that waits");
+    assert_eq!(clean(json!({"days": 0, "job": "/root/p"})).0, 1);
+    assert_eq!(clean(json!({"days": 0})).0, 3, "those of the cleaner before");
+    assert_eq!(count(), 2, "itself and one that waits");
+    assert_eq!(state(&server, &waiting)["status"], "WAITING");
+    let shown = server.client().get(CLEANER).expect(200).json();
+    assert_eq!(shown["fields"]["executable"], true, "{shown}");
+}
+
 // rule: operations/trace
 // rule: operations/resume-from
 // rule: http/trace

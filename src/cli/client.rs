@@ -215,7 +215,7 @@ async fn refused(response: Response) -> Trouble {
         what = format!("the server answers {status}");
     }
     let what = match word("code") {
-        Some(code) => format!("{} ({code})", talk::printable(&what)),
+        Some(code) => format!("{} ({code})", talk::printable(what.trim_end())),
         None => talk::printable(&what),
     };
     let trouble = Trouble::new(Exit::of_status(status), what);

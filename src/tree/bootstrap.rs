@@ -9,12 +9,16 @@ use kompira_schema::catalogue::Lang;
 use kompira_schema::error::Fault;
 use kompira_schema::id::{GroupId, ObjectId, Rev, UserId};
 use kompira_schema::tree::NodeKind;
-use kompira_schema::types::{InitialObject, TYPES_DIRECTORY, TypeDef, builtin, builtins, factory};
+use kompira_schema::types::{
+    Executable, InitialObject, TYPES_DIRECTORY, TypeDef, builtin, builtins, factory,
+};
 use kompira_schema::value::{Dict, Ref, Value};
 use zeroize::Zeroizing;
 
+use super::behaviour::{self, Saving};
 use super::handle::Tree;
 use super::model::flag;
+use super::view::View;
 use crate::auth::{Acl, AclId, Group, GroupEntry, Rights, User, rows};
 use crate::secrets::{password, token};
 use crate::store::{
@@ -64,7 +68,7 @@ impl Tree {
         };
         let mut first = First::new(self.inner.clock.now(), self.store().batch(&snapshot));
         first.principals(&clear)?;
-        first.objects()?;
+        first.objects(&self.view())?;
         let users = factory().users.len() as u64;
         let groups = factory().groups.len() as u64;
         let (batch, last) = (first.batch, first.next - 1);
@@ -173,9 +177,9 @@ impl First {
         Ok(())
     }
 
-    fn objects(&mut self) -> Result<(), Fault> {
+    fn objects(&mut self, view: &View) -> Result<(), Fault> {
         for object in &factory().objects {
-            self.object(object)?;
+            self.object(view, object)?;
             if object.path.as_str() == TYPES_DIRECTORY {
                 for (def, id) in planned() {
                     self.type_object(def, id)?;
@@ -194,7 +198,7 @@ impl First {
         self.put(&place, kind, acl, label, fields)
     }
 
-    fn object(&mut self, object: &InitialObject) -> Result<(), Fault> {
+    fn object(&mut self, view: &View, object: &InitialObject) -> Result<(), Fault> {
         let path = object.path.as_str();
         let id = self.id_of(path);
         let parent = match object.path.parent() {
@@ -205,6 +209,13 @@ impl First {
         let mut fields = Dict::new();
         for (name, value) in &object.fields {
             fields.insert(name.clone(), self.with_references(def, name, value));
+        }
+        if def.executable == Executable::Yes {
+            // As with any save: a jobflow is compiled.
+            let fields = &mut fields;
+            let mut saving = Saving { view, id, old: None, fields, lenient: false, suffix: None };
+            let saved = behaviour::of(def).before_write(&mut saving);
+            saved.map_err(|problems| Fault::internal(format!("{path}: {problems:?}")))?;
         }
         let owner = match &object.owner {
             Some(name) => factory().users.iter().zip(1..).find(|(user, _)| user.username == *name),
@@ -284,7 +295,7 @@ impl First {
             ctime: self.now,
             mode: 0,
             node,
-            flags: if spot.factory || spot.id == ObjectId::ROOT { flag::FACTORY } else { 0 },
+            flags: flags(spot, &fields),
             content_size: match content {
                 None => DERIVED,
                 Some(Some(Value::Str(text))) => text.len() as u64,
@@ -319,6 +330,13 @@ impl First {
         }
         Ok(())
     }
+}
+
+fn flags(spot: &Spot<'_>, fields: &Dict) -> u32 {
+    let protected = spot.factory || spot.id == ObjectId::ROOT;
+    let runnable = fields.get("executable") == Some(&Value::Bool(true));
+    let set = [(flag::FACTORY, protected), (flag::RUNNABLE, runnable)];
+    set.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum()
 }
 
 struct Spot<'a> {
