@@ -22,6 +22,7 @@ mod notices;
 mod outbox;
 pub mod process;
 mod queue;
+mod realm;
 mod recover;
 mod row;
 mod schedule;

@@ -56,7 +56,7 @@ pub enum Work {
 /// Where it is to be run and as whom (rule: `operations/control-variables`).
 #[derive(Debug, Clone, Default)]
 pub struct Target {
-    /// Management area; `None` is found by host, else `default`.
+    /// Management area that carries it out; `None` is any.
     pub realm: Option<String>,
     /// Host name or address; `None` is the job manager's own host.
     pub host: Option<String>,

@@ -21,6 +21,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use behaviour::DEFAULT_REALM;
 pub use draft::{Descend, Draft, Patch, Replace};
 pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
 pub use kompira_schema::tree::Caller;

@@ -16,7 +16,7 @@ use crate::remote::Manager;
 use crate::remote::local::{self, Local};
 use crate::secrets::Keys;
 use crate::store::{self, Store};
-use crate::tree::{self, Tree};
+use crate::tree::{self, DEFAULT_REALM, Tree};
 
 /// Variables of the server that commands of jobflows see; all others stay with the server.
 const COMMAND_ENVIRONMENT: &[&str] =
@@ -108,7 +108,7 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .collect(),
     });
-    let runner = Manager::new(Arc::new(local), start.pool_size);
+    let runner = Manager::new(DEFAULT_REALM, Arc::new(local), start.pool_size);
     let limits = Limits { commands: start.pool_size, missed: start.missed, ..Limits::default() };
     Engine::start(
         tree.clone(),

@@ -12,6 +12,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Ref, Value};
 
 use super::inner::myself;
+use super::realm;
 use super::settings::{Show, command_line};
 use super::vm::request::{Control, Request};
 use crate::remote::{self, Data, Limits, Target, Work};
@@ -144,7 +145,7 @@ pub(super) fn context(
     request.raw_stderr = read.flag("__raw_stderr__")?.unwrap_or(false);
     request.timeout = read.timeout()?;
     request.limits = Limits::default();
-    read.realm(&mut request.target)?;
+    read.realm(&mut request.target, node.as_ref())?;
     if request.target.connection() != "local" && request.target.host.is_none() {
         return Err("no host to connect to".to_owned());
     }
@@ -351,10 +352,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The management area: named, or `default` until others are served.
-    fn realm(&self, target: &mut Target) -> Result<(), String> {
+    /// The management area: named, or found by the host.
+    fn realm(&self, target: &mut Target, node: Option<&Object>) -> Result<(), String> {
         let name = match self.set("__realm__") {
-            None => return Ok(()),
+            None => {
+                let names = self.names(target, node);
+                target.realm = Some(realm::of_host(self.view, &names)?);
+                return Ok(());
+            }
             Some(Value::Str(name)) => name.clone(),
             Some(Value::Object(Ref::Object(id))) => {
                 let realm = self.open("__realm__", *id, "Realm")?;
@@ -375,5 +380,14 @@ impl Reader<'_> {
         }
         target.realm = Some(name);
         Ok(())
+    }
+
+    /// What the host is known by: its address and, of a node, its host name.
+    fn names(&self, target: &Target, node: Option<&Object>) -> Vec<String> {
+        let named = node.filter(|_| self.set("__host__").is_none());
+        let of_node = named.and_then(|node| text_of(self.view, node, "hostname"));
+        let mut names: Vec<_> = target.host.iter().cloned().chain(of_node).collect();
+        names.dedup();
+        names
     }
 }

@@ -1,4 +1,5 @@
-//! The job manager inside the server: chooses the runner and bounds how many run at once.
+//! The job manager inside the server: serves one realm, chooses the runner and bounds how many run at
+//! once (rule: `operations/job-manager`).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -11,6 +12,7 @@ use super::{Done, Outcome, Output, Request, Runner, Running};
 pub struct Manager(Arc<Shared>);
 
 struct Shared {
+    realm: String,
     local: Arc<dyn Runner>,
     pool: usize,
     state: Mutex<State>,
@@ -39,25 +41,30 @@ impl Manager {
     /// Concurrent jobs of a manager when nothing else is configured (`pool_size`).
     pub const POOL: usize = 8;
 
-    /// A manager that runs at most `pool` jobs at once, local ones through `local`.
+    /// A manager of `realm` that runs at most `pool` jobs at once, local ones through `local`.
     #[must_use]
-    pub fn new(local: Arc<dyn Runner>, pool: usize) -> Self {
-        Self(Arc::new(Shared { local, pool: pool.max(1), state: Mutex::default() }))
+    pub fn new(realm: &str, local: Arc<dyn Runner>, pool: usize) -> Self {
+        let (realm, pool) = (realm.to_owned(), pool.max(1));
+        Self(Arc::new(Shared { realm, local, pool, state: Mutex::default() }))
     }
 }
 
 impl Runner for Manager {
     fn start(&self, request: Request, output: Arc<dyn Output>, done: Done) -> Arc<dyn Running> {
+        let own = request.target.realm.as_ref().is_none_or(|realm| *realm == self.0.realm);
         // A session lasts as long as its block, in which commands wait for places: it takes none.
-        if request.session && request.target.connection() == "local" {
+        if own && request.session && request.target.connection() == "local" {
             return self.0.local.start(request, output, done);
         }
         let ticket = Arc::new(Ticket {
             shared: Arc::downgrade(&self.0),
             state: Mutex::new(Phase::Waiting(Box::new((request, output, done)))),
         });
-        self.0.state.lock().waiting.push_back(Arc::clone(&ticket));
-        self.0.advance();
+        // A job of a realm that nobody serves waits, for its end or for its cancellation.
+        if own {
+            self.0.state.lock().waiting.push_back(Arc::clone(&ticket));
+            self.0.advance();
+        }
         ticket
     }
 }
@@ -173,7 +180,7 @@ mod tests {
     #[test]
     fn jobs_beyond_the_pool_wait_in_order() {
         let held = Arc::new(Held::default());
-        let manager = Manager::new(held.clone(), 2);
+        let manager = Manager::new("default", held.clone(), 2);
         let jobs: Vec<_> =
             (0..4).map(|n| start(&manager, Request::command(n.to_string()))).collect();
         assert_eq!(held.0.lock().len(), 2);
@@ -187,7 +194,7 @@ mod tests {
     #[test]
     fn a_job_cancelled_while_it_waits_never_starts_and_frees_its_place() {
         let held = Arc::new(Held::default());
-        let manager = Manager::new(held.clone(), 1);
+        let manager = Manager::new("default", held.clone(), 1);
         let _first = start(&manager, Request::command("1"));
         let second = start(&manager, Request::command("2"));
         let _third = start(&manager, Request::command("3"));
@@ -197,10 +204,28 @@ mod tests {
         assert_eq!(held.0.lock()[1].0.work, Request::command("3").work);
     }
 
+    // rule: operations/job-manager
+    #[test]
+    fn a_job_of_a_realm_that_nobody_serves_waits_until_it_is_cancelled() {
+        let held = Arc::new(Held::default());
+        let manager = Manager::new("default", held.clone(), 1);
+        let mut request = Request::command("1");
+        request.target.realm = Some("far".to_owned());
+        let far = start(&manager, request);
+        let mut request = Request::command("2");
+        request.target.realm = Some("default".to_owned());
+        let own = start(&manager, request);
+        assert_eq!(held.0.lock()[0].0.work, Request::command("2").work);
+        far.0.cancel();
+        assert_eq!(*far.1.lock(), [Outcome::Cancelled]);
+        held.end(0);
+        assert_eq!((held.0.lock().len(), own.1.lock().len()), (1, 1));
+    }
+
     // rule: operations/connection-types
     #[test]
     fn a_connection_type_that_is_not_built_is_a_lost_job_with_its_name() {
-        let manager = Manager::new(Arc::new(Held::default()), 1);
+        let manager = Manager::new("default", Arc::new(Held::default()), 1);
         let mut request = Request::command("x");
         request.target.host = Some("db01".to_owned());
         let (_, outcomes) = start(&manager, request);

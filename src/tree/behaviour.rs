@@ -23,6 +23,8 @@ mod text;
 mod type_object;
 mod wiki;
 
+pub use system::DEFAULT_REALM;
+
 /// An object that is about to be stored.
 pub(super) struct Saving<'a> {
     pub(super) view: &'a View,

@@ -57,6 +57,39 @@ fn variables_beat_the_account_and_the_account_beats_the_node() {
     assert_eq!((request.timeout, request.use_shell), (None, true));
 }
 
+// rule: operations/realm-choice
+#[test]
+fn the_realm_of_a_job_is_named_or_found_by_its_host() {
+    let world = World::new();
+    let range = |pattern: &str| ("range", Value::Array(vec![pattern.into()]));
+    world.object("/config/realm", "east", "Realm", &[range("*.east.example")]);
+    let off = [range("192.0.2.7"), ("disabled", Value::Bool(true))];
+    world.object("/config/realm", "off", "Realm", &off);
+    let node = [
+        ("conntype", "local".into()),
+        ("hostname", "db.east.example".into()),
+        ("ipaddr", "192.0.2.7".into()),
+    ];
+    world.object("/root", "node", "NodeInfo", &node);
+    for (set, realm) in [
+        ("__sudo__ = false", "default"),
+        ("__host__ = 'x.east.example'", "east"),
+        ("__host__ = '192.0.2.7'", "default"),
+        ("__node__ = ./node", "east"),
+        ("__node__ = ./node, __host__ = 'h'", "default"),
+        ("__node__ = ./node, __realm__ = 'default'", "default"),
+        ("__realm__ = /config/realm/east", "east"),
+    ] {
+        let id = world.start(world.jobflow("job", &format!("[{set}] -> ['x']")));
+        let flying = world.runner.next();
+        assert_eq!(flying.request.target.realm.as_deref(), Some(realm), "{set}");
+        flying.exit(0, "");
+        world.ended(id);
+    }
+    let (_, console) = world.run("[__realm__ = 'off'] -> ['x'] ->> print($STATUS, $ERROR)");
+    assert_eq!(console, "-1 the realm off is disabled\n");
+}
+
 // rule: operations/control-variables
 #[test]
 fn a_wrong_control_variable_is_a_lost_job_with_its_name() {

@@ -54,12 +54,12 @@ impl Behaviour for License {
 /// The realms and who serves them (rule: `tree/realms`).
 pub(super) struct Realm;
 
-/// The realm that this server's own manager serves.
-const OWN_REALM: &str = "default";
+/// The realm that this server's own manager serves, and of jobs that no other realm claims.
+pub const DEFAULT_REALM: &str = "default";
 
 impl Behaviour for Realm {
     fn properties(&self, _view: &View, stub: &Stub) -> Result<Dict, Fault> {
-        let own = (stub.head.name == OWN_REALM).then(own_manager);
+        let own = (stub.head.name == DEFAULT_REALM).then(own_manager);
         let managers = Value::Array(own.into_iter().collect());
         Ok(Dict::from_iter([("job_managers".to_owned(), managers)]))
     }
