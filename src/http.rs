@@ -21,6 +21,7 @@ mod metrics;
 mod object;
 pub mod openapi;
 mod page;
+mod phrases;
 mod pool;
 mod principal;
 mod process;

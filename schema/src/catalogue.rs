@@ -61,6 +61,15 @@ fn read(text: &'static str) -> Texts {
 static EN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("catalogue/en.yaml")));
 static JA: LazyLock<Texts> = LazyLock::new(|| read(include_str!("catalogue/ja.yaml")));
 
+/// All texts of a language by their keys, blanks not filled; a text that the language lacks is
+/// English. In no order.
+pub fn phrases(lang: Lang) -> impl Iterator<Item = (&'static str, &'static str)> {
+    EN.iter().map(move |(key, text)| {
+        let own = if lang == Lang::Ja { JA.get(key) } else { None };
+        (key.as_str(), own.unwrap_or(text).as_str())
+    })
+}
+
 /// The text of `message`: its `{blanks}` are filled, `{{` and `}}` are braces. A key that the
 /// catalogue lacks (a test forbids it) shows as itself, with its arguments.
 #[must_use]

@@ -28,7 +28,7 @@ use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
     Service, batch, changes, channel, health, history, kept, lenient, metrics, object, openapi,
-    page, principal, process, record, service, session, special,
+    page, phrases, principal, process, record, service, session, special,
 };
 use crate::audit::Levels;
 use crate::base::log;
@@ -424,6 +424,7 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         | Resource::HistoryAt
         | Resource::HistoryDiff
         | Resource::HistoryRestore => Box::pin(history::handle(ask, body)).await,
+        Resource::Phrases => Ok(phrases::script(ask)),
         Resource::Description => Ok(answer::json(StatusCode::OK, &openapi::DOCUMENT)),
         Resource::Metrics => Box::pin(ask.blocking(metrics::scrape)).await,
         Resource::Changes => Box::pin(changes::changes(ask)).await,

@@ -53,6 +53,7 @@ pub enum Resource {
     HealthLive,
     HealthReady,
     HealthActive,
+    Phrases,
     Description,
     Metrics,
     Batch,
@@ -240,7 +241,8 @@ impl Pattern {
             rest = names.len() - at - 1;
             names.truncate(at + 1);
             if let Some((name, word)) = names.pop().and_then(|last| last.split_once('.')) {
-                names.push(name);
+                // A method of the root follows no name.
+                names.extend((!name.is_empty()).then_some(name));
                 method = Some(word);
             }
         }
@@ -308,8 +310,8 @@ pub fn find(target: &Target) -> Option<Hit> {
         method = None;
     }
     PATTERNS.iter().filter(|pattern| !pattern.row.path.starts_with("/-/")).find_map(|pattern| {
-        let any = pattern.names.as_slice() == ["{path}"];
-        if any == is_virtual || !pattern.takes_method(method) || pattern.rest != target.rest.len() {
+        let of_objects = matches!(pattern.names.as_slice(), [] | ["{path}"]);
+        if of_objects == is_virtual || !pattern.takes_method(method) || pattern.rest != target.rest.len() {
             return None;
         }
         pattern.fits(&names).map(|id| Hit { row: pattern.row, id })
@@ -346,6 +348,7 @@ mod tests {
             ("/root/x", Resource::Object, 0),
             ("/config", Resource::Object, 0),
             ("/.children", Resource::Children, 0),
+            ("/.jsi18n.js", Resource::Phrases, 0),
             ("/a/b.execute", Resource::Execute, 0),
             ("/a/b.html", Resource::Rendered, 0),
             ("/a/b.attachments/f", Resource::Attachment, 0),
@@ -364,6 +367,7 @@ mod tests {
         }
         for path in [
             "/process/x",
+            "/a.jsi18n.js",
             "/process/id_031",
             "/process/id_1.nothing",
             "/-/nothing",

@@ -23,6 +23,9 @@ pub struct Target {
 /// percent-encoded bytes, and as much again for an attachment's field and key.
 pub const RAW_BYTES_MAX: usize = PATH_CHARS_MAX * 12 * 2;
 
+/// The one method whose name has a dot (rule: http/phrases).
+const PHRASES: &str = "jsi18n.js";
+
 impl Target {
     /// The root object.
     #[must_use]
@@ -53,7 +56,8 @@ impl Target {
             }
             let Some(method) = method else { continue };
             let rest = segments.map(decode).collect::<Result<Vec<_>, _>>()?;
-            let word = !method.is_empty() && method.chars().all(|c| c.is_alphanumeric());
+            let word = !method.is_empty() && method.chars().all(|c| c.is_alphanumeric())
+                || root_method && method == PHRASES;
             if !word || (!rest.is_empty() && method != "attachments") {
                 return Err(nothing());
             }

@@ -229,6 +229,7 @@ impl Lab {
             "healthLive" => at("/-/health/live".into()),
             "healthReady" => at("/-/health/ready".into()),
             "healthActive" => at("/-/health/active".into()),
+            "phrases" => at("/.jsi18n.js".into()),
             "openapi" => at("/-/openapi.json".into()),
             "metrics" => at("/-/metrics".into()),
             "status" => at("/-/status".into()),

@@ -17,6 +17,24 @@ fn health_needs_no_login() {
     }
 }
 
+// rule: http/phrases
+#[test]
+fn scripts_get_the_phrases_of_their_reader() {
+    let server = Server::start();
+    let stranger = server.stranger();
+    for (asked, accepted, language) in [
+        ("/.jsi18n.js", "ja,en;q=0.5", "ja"),
+        ("/.jsi18n.js", "de", "en"),
+        ("/.jsi18n.js?lang=ja", "en", "ja"),
+    ] {
+        let answer = stranger.send("GET", asked, &[("Accept-Language", accepted)], b"");
+        let answer = answer.expect(200);
+        assert_eq!(answer.header("content-language"), Some(language), "{asked} {accepted}");
+        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+        assert!(answer.text().contains("globalThis.gettext"));
+    }
+}
+
 // rule: operations/data-directory
 #[test]
 fn what_was_answered_is_there_after_a_stop_and_after_a_kill() {

@@ -315,6 +315,15 @@ pub static ROWS: &[Row] = &[
         verbs: &[get("healthActive", "Whether this one of several serves", "Health", Need::Nobody)],
     },
     Row {
+        resource: Resource::Phrases,
+        path: "/.jsi18n.js",
+        tag: "service",
+        raw: true,
+        verbs: &[verb(Act::Get, "phrases", "Texts of the product for scripts", Need::Nobody)
+            .gives(200, Gives::Bytes("text/javascript"))
+            .query(&["lang"])],
+    },
+    Row {
         resource: Resource::Description,
         path: "/-/openapi.json",
         tag: "service",
