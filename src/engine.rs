@@ -19,6 +19,7 @@ mod limits;
 mod locks;
 mod news;
 mod notices;
+mod operation;
 mod outbox;
 pub mod process;
 mod queue;
@@ -55,6 +56,7 @@ use kompira_schema::value::Ref;
 
 pub use console::{ConsoleEvent, ConsoleStream, ConsoleText};
 pub use limits::Limits;
+pub use operation::Operation;
 pub use process::{Filter, Modes, Monitoring, Params, ProcessInfo, Status};
 pub use schedule::Missed;
 

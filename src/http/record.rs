@@ -205,12 +205,8 @@ pub(super) fn of_process(ask: &Ask, verb: Verb, done: Result<bool, &Fault>) {
     }
 }
 
-/// Writes down what could not be done to one of several processes.
-pub(super) fn of_order(ask: &Ask, id: ProcessId, verb: Verb, fault: &Fault) {
-    process(ask, id, verb, Some(fault));
-}
-
-fn process(ask: &Ask, id: ProcessId, verb: Verb, fault: Option<&Fault>) {
+/// Writes down what was done to a process, or could not be.
+pub(super) fn process(ask: &Ask, id: ProcessId, verb: Verb, fault: Option<&Fault>) {
     let path = format!("/process/id_{id}");
     let mut detail = Map::from_iter([("http_method".to_owned(), Json::from(ask.method.as_str()))]);
     if let (None, Some(taken)) = (fault, ask.row.verb(&ask.method)) {

@@ -311,7 +311,10 @@ pub fn find(target: &Target) -> Option<Hit> {
     }
     PATTERNS.iter().filter(|pattern| !pattern.row.path.starts_with("/-/")).find_map(|pattern| {
         let of_objects = matches!(pattern.names.as_slice(), [] | ["{path}"]);
-        if of_objects == is_virtual || !pattern.takes_method(method) || pattern.rest != target.rest.len() {
+        if of_objects == is_virtual
+            || !pattern.takes_method(method)
+            || pattern.rest != target.rest.len()
+        {
             return None;
         }
         pattern.fits(&names).map(|id| Hit { row: pattern.row, id })

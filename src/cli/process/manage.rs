@@ -11,6 +11,7 @@ use crate::cli::client::Client;
 use crate::cli::run::println;
 use crate::cli::talk;
 use crate::cli::trouble::{Exit, Trouble};
+use crate::engine::Operation;
 
 /// Where the server takes orders for many processes, and for how many at a time.
 const ORDER: &str = "/-/processes";
@@ -75,30 +76,6 @@ pub(super) enum Form {
     Export,
 }
 
-/// What is done with the processes that are selected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
-    List,
-    Count,
-    Delete,
-    Terminate,
-    Suspend,
-    Resume,
-}
-
-impl Operation {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Count => "count",
-            Self::Delete => "delete",
-            Self::Terminate => "terminate",
-            Self::Suspend => "suspend",
-            Self::Resume => "resume",
-        }
-    }
-}
-
 impl Manage {
     fn operation(&self) -> Operation {
         match self {
@@ -129,13 +106,12 @@ impl Manage {
         match operation {
             Operation::Count => {
                 println(&found.len().to_string());
-                let told = json!({"operation": operation.word(), "count": found.len(), "query": self.selection.told()});
-                client.post(ORDER, &told).await?;
+                self.order(client, operation, ("count", found.len().into())).await?;
             }
             Operation::List => {
                 self.print(&found)?;
                 for some in found.chunks(AT_ONCE) {
-                    self.order(client, operation, some).await?;
+                    self.order(client, operation, numbers(some)).await?;
                 }
             }
             _ => return self.change(client, operation, &found, quiet).await,
@@ -163,12 +139,7 @@ impl Manage {
         found: &[Selected],
         quiet: bool,
     ) -> Result<ExitCode, Trouble> {
-        let word = match operation {
-            Operation::Delete => "Delete",
-            Operation::Terminate => "Terminate",
-            Operation::Suspend => "Suspend",
-            _ => "Resume",
-        };
+        let word = operation.word();
         if self.dry_run {
             self.print(found)?;
             return Ok(Exit::Ok.into());
@@ -178,7 +149,7 @@ impl Manage {
         }
         if !self.noinput {
             self.print(found)?;
-            if !talk::confirm(&format!("{word} {} processes?", found.len())) {
+            if !talk::confirm(&format!("Really {word} {} processes?", found.len())) {
                 return Ok(Exit::Ok.into());
             }
         }
@@ -188,7 +159,7 @@ impl Manage {
             if at > 0 && !quiet {
                 talk::say(format!("{word}: {} of {} …", at * AT_ONCE, found.len()));
             }
-            let answer = self.order(client, operation, some).await?;
+            let answer = self.order(client, operation, numbers(some)).await?;
             done += answer["done"].as_u64().unwrap_or_default();
             for (id, why) in answer["failed"].as_object().into_iter().flatten() {
                 exit = Exit::Failed;
@@ -204,19 +175,20 @@ impl Manage {
         Ok(exit.into())
     }
 
-    /// Has the server do it to some processes, or write down that they were listed.
+    /// Has the server do it to some processes, or write down what was found.
     async fn order(
         &self,
         client: &Client,
         operation: Operation,
-        some: &[Selected],
+        (key, told): (&str, Json),
     ) -> Result<Json, Trouble> {
-        let processes: Vec<u64> = some.iter().map(|one| one.id).collect();
-        let order = json!({
-            "operation": operation.word(),
-            "processes": processes,
-            "query": self.selection.told(),
-        });
+        let query = self.selection.told();
+        let order = json!({"operation": operation.word(), key: told, "query": query});
         client.post(ORDER, &order).await
     }
+}
+
+/// What an order says of the processes it is for.
+fn numbers(some: &[Selected]) -> (&'static str, Json) {
+    ("processes", some.iter().map(|one| one.id).collect())
 }

@@ -8,9 +8,9 @@ use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value as Json, json};
 
 use super::Id;
-use super::manage::Operation;
 use crate::cli::client::Client;
 use crate::cli::trouble::Trouble;
+use crate::engine::Operation;
 
 /// Entries asked for at a time.
 const PAGE: usize = 1000;

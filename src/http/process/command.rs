@@ -2,12 +2,12 @@
 //! (rule: http/process-command).
 
 use axum::http::StatusCode;
-use kompira_schema::error::{Fault, Kind};
+use kompira_schema::error::Kind;
 use kompira_schema::id::ProcessId;
 use serde_json::{Map, Value as Json, json};
 
 use crate::audit::Verb;
-use crate::engine::{Engine, Modes};
+use crate::engine::Operation;
 use crate::http::answer::{self, Failure};
 use crate::http::body;
 use crate::http::object::engine;
@@ -19,70 +19,24 @@ const MANY_MAX: usize = 10_000;
 /// What the audit keeps of a query.
 const QUERY_BYTES_MAX: usize = 16 << 10;
 
-#[derive(Debug, Clone, Copy)]
-enum Operation {
-    List,
-    Count,
-    Delete,
-    Terminate,
-    Suspend,
-    Resume,
+/// As which verb the audit knows it, and what it calls the processes it was done to.
+const fn in_audit(operation: Operation) -> (Verb, &'static str) {
+    match operation {
+        Operation::List => (Verb::List, "process_listed"),
+        Operation::Count => (Verb::List, "process_count"),
+        Operation::Delete => (Verb::Delete, "process_deleted"),
+        Operation::Terminate => (Verb::Terminate, "process_terminated"),
+        Operation::Suspend => (Verb::Suspend, "process_suspended"),
+        Operation::Resume => (Verb::Resume, "process_resumed"),
+    }
 }
 
-impl Operation {
-    fn read(word: &str) -> Result<Self, Failure> {
-        Ok(match word {
-            "list" => Self::List,
-            "count" => Self::Count,
-            "delete" => Self::Delete,
-            "terminate" => Self::Terminate,
-            "suspend" => Self::Suspend,
-            "resume" => Self::Resume,
-            _ => {
-                let one = "One of list, count, delete, terminate, suspend, resume.";
-                return Err(Failure::field("operation", one));
-            }
-        })
-    }
-
-    const fn verb(self) -> Verb {
-        match self {
-            Self::List | Self::Count => Verb::List,
-            Self::Delete => Verb::Delete,
-            Self::Terminate => Verb::Terminate,
-            Self::Suspend => Verb::Suspend,
-            Self::Resume => Verb::Resume,
-        }
-    }
-
-    /// What the audit calls the processes it was done to.
-    const fn key(self) -> &'static str {
-        match self {
-            Self::List => "process_listed",
-            Self::Count => "process_count",
-            Self::Delete => "process_deleted",
-            Self::Terminate => "process_terminated",
-            Self::Suspend => "process_suspended",
-            Self::Resume => "process_resumed",
-        }
-    }
-
-    /// Does it to one process (listing has been done); `false` when there was nothing to do. One that is gone meanwhile,
-    /// with its parent or by another hand, is such a one.
-    fn act(self, engine: &Engine, ask: &Ask, id: ProcessId) -> Result<bool, Fault> {
-        let who = &ask.who;
-        let done = match self {
-            Self::List | Self::Count => return Ok(true),
-            Self::Delete => engine.delete(who, id).map(|()| true),
-            Self::Terminate => engine.terminate(who, id),
-            Self::Suspend => engine.suspend(who, id),
-            Self::Resume => engine.resume(who, id, Modes::default()),
-        };
-        match done {
-            Err(fault) if fault.kind() == Kind::NotFound => Ok(false),
-            done => done,
-        }
-    }
+/// The operation that a request names.
+fn operation(body: &Map<String, Json>) -> Result<Operation, Failure> {
+    Operation::read(&body::required(body, "operation")?).ok_or_else(|| {
+        let words = Operation::ALL.map(Operation::word).join(", ");
+        Failure::field("operation", format!("One of {words}."))
+    })
 }
 
 /// Does what `operation` says to `processes`, each on its own, and writes it down as one operation
@@ -90,11 +44,10 @@ impl Operation {
 /// down.
 pub(in crate::http) fn command(ask: &Ask, body: Option<Json>) -> Answer {
     let body = body::object(body)?;
-    let operation = Operation::read(&body::required(&body, "operation")?)?;
+    let operation = operation(&body)?;
+    let (verb, key) = in_audit(operation);
     let query = query(&body)?;
-    let tell = |told: Json| {
-        record::of_command(ask, operation.verb(), query, (operation.key(), told));
-    };
+    let tell = |told: Json| record::of_command(ask, verb, query, (key, told));
     if let Operation::Count = operation {
         let count = body.get("count").and_then(Json::as_u64);
         let count = count.ok_or_else(|| Failure::field("count", "A number of processes."))?;
@@ -105,11 +58,13 @@ pub(in crate::http) fn command(ask: &Ask, body: Option<Json>) -> Answer {
     let mut failed = Map::new();
     let engine = engine(ask)?;
     for id in numbers(&body)? {
-        match operation.act(engine, ask, id) {
+        match engine.operate(&ask.who, operation, id) {
             Ok(true) => done.push(id.0),
             Ok(false) => {}
+            // Gone meanwhile, with its parent or by another hand.
+            Err(fault) if fault.kind() == Kind::NotFound => {}
             Err(fault) => {
-                record::of_order(ask, id, operation.verb(), &fault);
+                record::process(ask, id, verb, Some(&fault));
                 failed.insert(id.0.to_string(), answer::text(fault.told()).into());
             }
         }
