@@ -15,6 +15,7 @@ mod events;
 mod flight;
 mod inner;
 mod jobs;
+mod library;
 mod limits;
 mod locks;
 mod news;
@@ -52,7 +53,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
 use kompira_schema::message;
 use kompira_schema::tree::Caller;
-use kompira_schema::value::Ref;
+use kompira_schema::value::{Dict, Ref, Value};
 
 pub use console::{ConsoleEvent, ConsoleStream, ConsoleText};
 pub use limits::Limits;
@@ -62,8 +63,10 @@ pub use schedule::Missed;
 
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
+pub use crate::remote::python::Failure as LibraryFailure;
+use crate::remote::python::Python;
 use crate::store::{Changed, Direction, Durability, Family, Fed, Subscription, What, codec, keys};
-use crate::tree::Tree;
+use crate::tree::{LibraryState, LibraryText, Tree};
 use delete::not_found;
 use inner::Inner;
 use row::Row;
@@ -128,6 +131,7 @@ impl Engine {
             outbox: outbox::Outbox::default(),
             schedules: news::Bell::default(),
             actions: news::Bell::default(),
+            libraries: library::Libraries::default(),
             notices: notices::Notices::default(),
             stopping: AtomicBool::new(false),
             landing: RwLock::new(()),
@@ -166,6 +170,42 @@ impl Engine {
     /// No thread can be had.
     pub fn run_schedules(&self) -> Result<(), Fault> {
         self.thread("engine-schedule", schedule::run)
+    }
+
+    /// Runs the functions of libraries from now on, and says of each whether it loads
+    /// (rule: `operations/python`).
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn run_libraries(&self, python: Python) -> Result<(), Fault> {
+        if !self.inner.libraries.begin(python) {
+            return Ok(());
+        }
+        let weak = Arc::downgrade(&self.inner);
+        self.inner.tree.judge_libraries_by(move |view, object| match weak.upgrade() {
+            Some(inner) => library::state(&inner, view, object),
+            None => LibraryState { executable: false, document: None },
+        });
+        self.thread("engine-library", library::run)
+    }
+
+    /// Waits until it is known whether a library loads, but not long (rule: `tree/libraries`).
+    pub fn settle_library(&self, library: ObjectId) {
+        library::settle(&self.inner, library);
+    }
+
+    /// Calls a function of a library. What it prints is heard by nobody.
+    ///
+    /// # Errors
+    /// [`LibraryFailure`].
+    pub fn call_library(
+        &self,
+        library: (ObjectId, LibraryText),
+        function: &str,
+        positional: Vec<Value>,
+        named: Dict,
+    ) -> Result<Value, LibraryFailure> {
+        library::call_for_a_stranger(&self.inner, library, function, positional, named)
     }
 
     fn thread(
@@ -590,6 +630,7 @@ impl Engine {
                 flight.running.cancel();
             }
         }
+        self.inner.libraries.end();
         if let Err(fault) = self.inner.tree.sync() {
             tracing::error!(?fault, "the last steps are not durable");
         }

@@ -9,6 +9,7 @@ pub mod copy;
 pub mod local;
 pub mod mail;
 pub mod manager;
+pub mod python;
 pub mod web;
 pub mod words;
 

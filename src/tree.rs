@@ -23,7 +23,7 @@ mod tests;
 
 pub use behaviour::DEFAULT_REALM;
 pub use draft::{Descend, Draft, Patch, Replace};
-pub use handle::{Compiled, Compiler, Done, NoCompiler, Options, Tree};
+pub use handle::{Compiled, Compiler, Done, LibraryState, NoCompiler, Options, Tree};
 pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};
@@ -33,4 +33,6 @@ pub use special::{
     SpecialQuery, TaskDraft,
 };
 pub use txn::{Element, ImportOptions, Submission, Txn, Unsettled};
-pub use view::{Attach, Difference, Passwords, RecordOptions, Revision, View};
+pub use view::{
+    Attach, Difference, Importable, LibraryText, Passwords, RecordOptions, Revision, View,
+};

@@ -3,6 +3,7 @@
 mod conformance;
 mod equal;
 mod fuzz;
+mod library;
 mod manual;
 mod outside;
 mod random;

@@ -14,6 +14,7 @@ use crate::base::clock::Clock;
 use crate::engine::{Engine, Limits};
 use crate::remote::Manager;
 use crate::remote::local::{self, Local};
+use crate::remote::python::{self, Python};
 use crate::secrets::Keys;
 use crate::store::{self, Store};
 use crate::tree::{self, DEFAULT_REALM, Tree};
@@ -21,6 +22,8 @@ use crate::tree::{self, DEFAULT_REALM, Tree};
 /// Variables of the server that commands of jobflows see; all others stay with the server.
 const COMMAND_ENVIRONMENT: &[&str] =
     &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
+/// Variables of the server that libraries see.
+const PYTHON_ENVIRONMENT: &[&str] = &["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
 /// The key file in the data directory.
 const KEY_FILE: &str = ".secret_key";
 
@@ -110,13 +113,22 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
     });
     let runner = Manager::new(DEFAULT_REALM, Arc::new(local), start.pool_size);
     let limits = Limits { commands: start.pool_size, missed: start.missed, ..Limits::default() };
-    Engine::start(
+    let engine = Engine::start(
         tree.clone(),
         Arc::new(crate::stdlib::builtins()),
         Arc::new(runner),
         clock,
         limits,
-    )
+    )?;
+    engine.run_libraries(Python::new(python::Options {
+        path: std::env::var_os("PATH").unwrap_or_default(),
+        env: PYTHON_ENVIRONMENT
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+            .collect(),
+        ..python::Options::default()
+    }))?;
+    Ok(engine)
 }
 
 /// The key of the directory; a new store gets a new one.

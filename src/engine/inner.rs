@@ -15,6 +15,7 @@ use kompira_schema::tree::{Caller, Interface};
 use super::admission::Admission;
 use super::code::Codes;
 use super::events::Mailbox;
+use super::library::Libraries;
 use super::limits::Limits;
 use super::locks::Locks;
 use super::news::Bell;
@@ -54,6 +55,8 @@ pub(super) struct Inner {
     pub(super) outbox: Outbox,
     pub(super) schedules: Bell<ScheduleId>,
     pub(super) actions: Bell<ObjectId>,
+    /// Python.
+    pub(super) libraries: Libraries,
     /// Mails about processes that have ended.
     pub(super) notices: Notices,
     pub(super) stopping: AtomicBool,
@@ -160,6 +163,7 @@ impl Inner {
         self.schedules.close();
         self.actions.close();
         self.notices.close();
+        self.libraries.close();
         self.stopped.ring();
     }
 

@@ -4,6 +4,7 @@
 mod arguments;
 mod files;
 mod http;
+mod library;
 mod mail;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
 use super::inner::Inner;
-use super::vm::request::{Control, Outcome};
+use super::vm::request::{Control, LIBRARY_CALL, Outcome};
 use crate::remote::Running;
 use crate::tree::View;
 use arguments::Args;
@@ -112,6 +113,9 @@ pub(super) fn prepare(
 ) -> Result<Job, Refusal> {
     if let ("conn_check", [target]) = (name, positional) {
         return mail::check(view, who, target);
+    }
+    if name == LIBRARY_CALL {
+        return library::prepare(view, who, positional, named);
     }
     let Some(signature) = signature::job(name) else {
         return Err(Refusal::Error(format!("undefined function: {name}")));

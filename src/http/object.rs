@@ -117,6 +117,10 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
     let view = ask.service.tree.watched();
     let id = view.resolve(&ask.target.path).ok()?;
     let def = view.type_of(id).ok()?;
+    // Whether a library loads may be known only in a moment.
+    if def.builtin && def.name == "Library" {
+        return None;
+    }
     let has_files = def.fields().any(|field| field.field_type.shape.elem() == Elem::File);
     if has_files || view.head(id).ok()?.content_size > SMALL {
         return None;
@@ -125,6 +129,7 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
 }
 
 fn get(ask: &Ask, form: Form) -> Answer {
+    settle(ask)?;
     let view = ask.service.tree.watched();
     let id = view.resolve(&ask.target.path)?;
     if form == Form::Page
@@ -133,6 +138,21 @@ fn get(ask: &Ask, form: Form) -> Answer {
         return Ok(page);
     }
     get_in(ask, &view, id)
+}
+
+/// Waits a little until it is known whether a library loads, for those who may see it.
+fn settle(ask: &Ask) -> Result<(), Fault> {
+    let view = ask.service.tree.view();
+    let id = view.resolve(&ask.target.path)?;
+    let def = view.type_of(id)?;
+    if def.builtin
+        && def.name == "Library"
+        && view.access(&ask.who, id)?.read
+        && let Some(engine) = &ask.service.engine
+    {
+        engine.settle_library(id);
+    }
+    Ok(())
 }
 
 /// The object as JSON, of a watched view. A short answer can be kept.

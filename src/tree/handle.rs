@@ -14,6 +14,7 @@ use kompira_schema::value::Dict;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 
+use super::model::Object;
 use super::query::Indexes;
 use super::txn::Txn;
 use super::types::Types;
@@ -120,7 +121,20 @@ pub(super) struct Inner {
     pub(super) started: Timestamp,
     writer: OnceLock<Writer>,
     receivers: RwLock<Vec<CountReceivers>>,
+    libraries: OnceLock<JudgeLibrary>,
 }
+
+/// What is known of a library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibraryState {
+    /// Whether it loads.
+    pub executable: bool,
+    /// Its documentation, or why it does not load.
+    pub document: Option<String>,
+}
+
+/// Tells what is known of a library at once; never waits.
+type JudgeLibrary = Box<dyn Fn(&View, &Object) -> LibraryState + Send + Sync>;
 
 /// How many wait for the messages of a channel at one of the faces.
 type CountReceivers = Box<dyn Fn(ObjectId) -> usize + Send + Sync>;
@@ -129,6 +143,11 @@ impl Inner {
     /// How many wait for messages of a channel now.
     pub(super) fn receivers(&self, channel: ObjectId) -> usize {
         self.receivers.read().iter().map(|count| count(channel)).sum()
+    }
+
+    /// What is known of a library; `None`: nobody here runs libraries.
+    pub(super) fn library_state(&self, view: &View, library: &Object) -> Option<LibraryState> {
+        self.libraries.get().map(|judge| judge(view, library))
     }
 
     /// Tells the audit writer that there is something to write.
@@ -162,6 +181,15 @@ impl Tree {
         self.inner.receivers.write().push(Box::new(count));
     }
 
+    /// Says who knows whether libraries load (rule: `tree/libraries`). He is asked whenever somebody
+    /// looks at one, and must not wait; the first who offers himself is taken.
+    pub fn judge_libraries_by(
+        &self,
+        judge: impl Fn(&View, &Object) -> LibraryState + Send + Sync + 'static,
+    ) {
+        let _ = self.inner.libraries.set(Box::new(judge));
+    }
+
     /// Opens the tree over a store; an empty store gets the factory tree.
     ///
     /// The second part is the generated password of `root`, if this call made one.
@@ -190,6 +218,7 @@ impl Tree {
             started,
             writer: OnceLock::new(),
             receivers: RwLock::default(),
+            libraries: OnceLock::new(),
         });
         let tree = Self { inner, origin: 0 };
         let password = tree.bootstrap()?;

@@ -1,6 +1,7 @@
 //! Reading the tree as it is at one moment.
 
 mod history;
+mod library;
 mod object;
 mod people;
 mod place;
@@ -22,6 +23,7 @@ use crate::store::codec::unpack;
 use crate::store::{Basis, Body, Direction, Dirent, Family, KeyRange, Snapshot, StoreError, keys};
 
 pub use history::{Difference, Revision};
+pub use library::{Importable, LibraryText};
 pub use record::{Attach, Passwords, RecordOptions};
 
 /// The tree at one moment. Cheap to make; hold it for one request, not for long.

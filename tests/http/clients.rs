@@ -223,18 +223,6 @@ fn what_does_not_fit_a_table_is_told_under_its_type() {
     }
 }
 
-// rule: tree/libraries
-#[test]
-fn a_library_says_why_it_does_not_run() {
-    let server = Server::start();
-    let client = server.client();
-    let source = json!({"sourceText": "def f(x):\n    return x\n"});
-    let fields = client.create("/root", "lib", "Library", source)["fields"].clone();
-    assert_eq!(fields["executable"], false);
-    assert!(fields["document"].as_str().unwrap().contains("Python"), "{fields}");
-    assert_eq!(fields["sourceText"], "def f(x):\n    return x\n");
-}
-
 // rule: http/config
 #[test]
 fn the_values_of_a_config_are_written_with_the_right_to_execute() {

@@ -435,22 +435,6 @@ fn the_settings_of_the_console_hold_from_the_next_command_on() {
     assert!(number.is_some_and(|number| number.parse::<u64>().is_ok()), "{said}");
 }
 
-// rule: language/attributes
-#[test]
-fn a_function_of_a_library_says_that_it_cannot_be_called_yet() {
-    let server = Server::start();
-    let client = &server.client();
-    client.create("/root", "lib", "Library", json!({"sourceText": "def f(x):\n    return x\n"}));
-    let said = console(
-        client,
-        "calls",
-        "{ try | [./lib.f: 1] } => print($ERROR) ->\n\
-         { try | [x = ./lib.f(1)] } => print($ERROR) -> print(./lib.libraryType)",
-    );
-    let told = "Python libraries are not available yet: /root/lib.f";
-    assert_eq!(said, format!("{told}\n{told}\nsource\n"));
-}
-
 // rule: language/conn-check
 #[test]
 fn a_mail_server_is_asked_whether_it_answers() {

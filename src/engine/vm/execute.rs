@@ -10,7 +10,7 @@ use super::heap::{Function, Receiver};
 use super::host::{Callable, Given, Host};
 use super::machine::{CALLS, DEPTH_MAX, Frame, Linked, Machine, STACK_MAX, State, link, linked};
 use super::raise::Raise;
-use super::request::{Control, End, Pause, Request};
+use super::request::{Control, End, LIBRARY_CALL, Pause, Request};
 use super::run::Flow;
 use super::unwind::Abend;
 use super::value::{Handle, RefKind, Type, Value};
@@ -180,10 +180,9 @@ impl Machine {
                     number.ok_or_else(|| Raise::new(format!("undefined function: {name}")))?;
                 self.call_builtin(host, jobflow, number, at, shape)
             }
-            Function::Library(library, name) => {
-                let (library, name) = (*library, name.clone());
-                let given = self.given(host, at, shape, &name)?;
-                host.call(&mut self.heap, library, &name, &given)
+            // Whoever can wait has done so: see `library_call`.
+            Function::Library(_, name) => {
+                Err(Raise::new(format!("{name}() of a library cannot be called here")))
             }
             Function::Method(Receiver(receiver), name) => {
                 let receiver = *receiver;
@@ -202,6 +201,21 @@ impl Machine {
                     Context { heap: &mut self.heap, host, jobflow, builtins: &builtins };
                 (method.body)(&mut context, &args)
             }
+        }
+    }
+
+    /// As [`Machine::call_value`], or what is to be asked for instead: a function of a library.
+    pub(super) fn call_or_ask(
+        &mut self,
+        host: &mut dyn Host,
+        jobflow: ObjectId,
+        callee: Value,
+        at: usize,
+        shape: &Shape,
+    ) -> Result<Result<Value, Box<Request>>, Raise> {
+        match self.library_call(host, callee, at, shape)? {
+            Some(request) => Ok(Err(Box::new(request))),
+            None => self.call_value(host, jobflow, callee, at, shape).map(Ok),
         }
     }
 
@@ -310,6 +324,9 @@ impl Machine {
                         control: Control::default(),
                     });
                 }
+                if let Some(request) = self.library_call(host, callee, first + 2, shape)? {
+                    return self.block(request);
+                }
                 let value = self.call_value(host, unit.object, callee, first + 2, shape)?;
                 let value = if value.is_absent() { Value::Null } else { value };
                 self.set_status(Value::Int(0), value, self.empty);
@@ -339,6 +356,34 @@ impl Machine {
             }
             _ => Err(Raise::new(format!("'{}' is not executable", callee.kind().name())).into()),
         }
+    }
+
+    /// What is asked for to call a function of a library, with arguments from register `at` on;
+    /// `None` for all other functions. Python may take its time: nobody waits for it in a turn.
+    pub(super) fn library_call(
+        &mut self,
+        host: &mut dyn Host,
+        callee: Value,
+        at: usize,
+        shape: &Shape,
+    ) -> Result<Option<Request>, Raise> {
+        let Some(Function::Library(library, name)) = self.heap.as_function(callee) else {
+            return Ok(None);
+        };
+        let (library, name) = (*library, name.clone());
+        let given = self.given(host, at, shape, &name)?;
+        let mut positional = Vec::with_capacity(given.positional.len());
+        for value in given.positional {
+            positional.push(self.heap.export(host, value)?);
+        }
+        let mut named = Vec::with_capacity(given.named.len());
+        for (name, value) in given.named {
+            named.push((name.to_string(), self.heap.export(host, value)?));
+        }
+        let library = self.heap.export(host, library.into())?;
+        let positional = vec![library, Plain::Str(name.into()), Plain::Array(positional)];
+        let name = LIBRARY_CALL.to_owned();
+        Ok(Some(Request::Builtin { name, positional, named, control: Control::default() }))
     }
 
     /// The object whose connection a method checks: such a method waits for a machine, so it is run

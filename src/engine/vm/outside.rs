@@ -10,7 +10,9 @@ use super::builtin::{twice, unexpected};
 use super::host::{Given, Host};
 use super::machine::{Linked, Machine, State, linked};
 use super::raise::Raise;
-use super::request::{Answer, Awaited, Guard, Pause, Received, Request, Source, Wanted};
+use super::request::{
+    Answer, Awaited, Guard, LIBRARY_CALL, Outcome, Pause, Received, Request, Source, Wanted,
+};
 use super::run::{Flow, truth};
 use super::unwind::Abend;
 use super::value::{Handle, RefKind, Value};
@@ -391,6 +393,10 @@ impl Machine {
         }
         let op =
             (frame.ip as usize).checked_sub(1).and_then(|at| unit.program.code.get(at)).copied();
+        if matches!(request, Request::Builtin { name, .. } if name == LIBRARY_CALL) {
+            let Answer::Job(outcome) = answer else { return Err(unfit()) };
+            return self.called(op, base, &outcome);
+        }
         match (op, answer) {
             (
                 Some(
@@ -440,6 +446,28 @@ impl Machine {
             }
             _ => Err(unfit()),
         }
+    }
+
+    /// Gives the result of a library's function to the expression or the job that called it; a
+    /// failure is a runtime error there.
+    fn called(&mut self, op: Option<Op>, base: usize, outcome: &Outcome) -> Result<(), Box<Abend>> {
+        if outcome.status != 0 {
+            let told = match &outcome.error {
+                Plain::Str(text) => text.as_str(),
+                _ => "",
+            };
+            return Err(Raise::new(told).into());
+        }
+        let result = self.heap.import(&outcome.result);
+        match op {
+            Some(Op::CallValue { base: first, .. } | Op::CallMethod { base: first, .. }) => {
+                if let Some(place) = self.stack.get_mut(base + first as usize) {
+                    *place = result;
+                }
+            }
+            _ => self.set_status(Value::Int(0), result, self.empty),
+        }
+        Ok(())
     }
 
     fn received(&mut self, received: &Received, alternative: &Alternative, first: usize) {

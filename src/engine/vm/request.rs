@@ -21,6 +21,10 @@ pub enum Pause {
     Ended(End),
 }
 
+/// The name under which a call of a library's function is asked for; no job can be called so. Its
+/// arguments are the library, the name of the function, and an Array of those by position.
+pub const LIBRARY_CALL: &str = "library.call";
+
 /// What a process waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {

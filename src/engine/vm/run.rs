@@ -512,8 +512,13 @@ impl Machine {
                         let callee = registers[first as usize];
                         let shape = &unit.program.shapes[shape as usize];
                         let at = base + first as usize + 1;
-                        let value = attempt!(self.call_value(host, unit.object, callee, at, shape));
-                        set!(first, value);
+                        match attempt!(self.call_or_ask(host, unit.object, callee, at, shape)) {
+                            Ok(value) => set!(first, value),
+                            Err(request) => {
+                                keep!();
+                                leave!(self.block(*request));
+                            }
+                        }
                     }
                     Op::CallMethod { base: first, shape, name } => {
                         let shape = &unit.program.shapes[shape as usize];
@@ -523,11 +528,17 @@ impl Machine {
                             set!(first, value);
                             continue;
                         }
-                        let value =
+                        let called =
                             attempt!(self.method_at(host, unit, name, at).and_then(|callee| {
-                                self.call_value(host, unit.object, callee, at + 1, shape)
+                                self.call_or_ask(host, unit.object, callee, at + 1, shape)
                             }));
-                        set!(first, value);
+                        match called {
+                            Ok(value) => set!(first, value),
+                            Err(request) => {
+                                keep!();
+                                leave!(self.block(*request));
+                            }
+                        }
                     }
                     Op::ExecuteMethod { base: first, shape, name } => {
                         let plan = &unit.program.shapes[shape as usize];

@@ -64,8 +64,9 @@ impl World<'_> {
         }
         match self.read_field(heap, id, name)? {
             Some(value) => Ok(value),
+            // Whether there is such a function is found out by the call.
             None if def.builtin && def.name == "Library" => {
-                Err(Raise::new(format!("Python libraries are not available yet: {path}.{name}")))
+                Ok(heap.function(Function::Library(target, name.into())))
             }
             None => Err(Raise::attribute(name)),
         }

@@ -1,0 +1,339 @@
+//! Python libraries: whether they load, and calls of their functions (rules: `tree/libraries`,
+//! `operations/python`).
+//!
+//! What is known of a library is kept in memory with all that loading it looked for. It holds as
+//! long as looking for that would find the same, so that a change, a rename or a new neighbour
+//! needs nobody who tells of it. Who asks is answered at once; one thread loads what is not known.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use kompira_schema::catalogue::{Lang, render};
+use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::message;
+use kompira_schema::path::ObjectPath;
+use kompira_schema::value::{Dict, Value};
+use parking_lot::{Condvar, Mutex};
+
+use super::inner::{Inner, myself};
+use super::news::Bell;
+use crate::remote::python::{
+    Call, Failure, Found, Kind, Loaded, Needs, Python, ROOT_PACKAGE, Surroundings, mark,
+};
+use crate::tree::{Importable, LibraryState, LibraryText, Object, View};
+
+/// Libraries of which something is known. Reason: each costs its documentation.
+const KNOWN_MAX: usize = 10_000;
+
+/// Characters of a documentation that are shown. Reason: it is part of every answer.
+const DOCUMENT_CHARS_MAX: usize = 65_536;
+
+/// How long a failure is believed that has its reason outside of the library.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How long somebody who wants to see a library waits until it is loaded.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long a request from outside waits for calls that were there before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is known, and who finds it out.
+#[derive(Default)]
+pub(super) struct Libraries {
+    python: OnceLock<Python>,
+    known: Mutex<HashMap<ObjectId, Known>>,
+    /// Something more is known.
+    told: Condvar,
+    wanted: Bell<ObjectId>,
+}
+
+/// What is known of a library.
+struct Known {
+    kind: Kind,
+    module: String,
+    needs: Needs,
+    loaded: Result<Loaded, Failure>,
+    /// A revision at which it held.
+    at: Rev,
+    /// Until when it is believed, if not for ever.
+    until: Option<Instant>,
+}
+
+impl Libraries {
+    /// Takes Python into service; `false` if there is one already.
+    pub(super) fn begin(&self, python: Python) -> bool {
+        self.python.set(python).is_ok()
+    }
+
+    /// Lets the loading thread see that the engine stops.
+    pub(super) fn close(&self) {
+        self.wanted.close();
+    }
+
+    /// Ends the processes.
+    pub(super) fn end(&self) {
+        if let Some(python) = self.python.get() {
+            python.stop();
+        }
+    }
+}
+
+/// The process that a library runs in; `None` for one that is not supported.
+fn kind_of(library: &LibraryText) -> Option<Kind> {
+    match library.kind.as_str() {
+        "source" => Some(Kind::Source),
+        "safe_source" => Some(Kind::Safe),
+        _ => None,
+    }
+}
+
+fn module_of(path: &str) -> String {
+    format!("{ROOT_PACKAGE}{}", path.replace('/', "."))
+}
+
+/// What the module `name` is for libraries of this kind: they import their own kind alone.
+fn find(view: &View, kind: Kind, name: &str) -> Option<Found> {
+    let path = name.strip_prefix(ROOT_PACKAGE)?.replace('.', "/");
+    let path = ObjectPath::parse(&path).ok()?;
+    match view.importable(&myself(), &path) {
+        Ok(Some(Importable::Container)) => Some(Found::Package),
+        Ok(Some(Importable::Library(library))) if kind_of(&library) == Some(kind) => {
+            Some(Found::Library { source: library.source, path: library.path })
+        }
+        Ok(_) => None,
+        Err(fault) => {
+            tracing::warn!(?fault, "a library cannot be read");
+            None
+        }
+    }
+}
+
+impl Known {
+    /// Whether it still holds.
+    fn holds(&mut self, view: &View, kind: Kind, module: &str) -> bool {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return false;
+        }
+        if self.kind != kind || self.module != module {
+            return false;
+        }
+        if self.at == view.rev() {
+            return true;
+        }
+        let same =
+            self.needs.iter().all(|(name, held)| mark(find(view, kind, name).as_ref()) == *held);
+        if same {
+            self.at = view.rev();
+        }
+        same
+    }
+}
+
+/// What is known of a library now, for whoever looks at it.
+pub(super) fn state(inner: &Inner, view: &View, object: &Object) -> LibraryState {
+    let no = |document: String| LibraryState { executable: false, document: Some(document) };
+    let Some(library) = view.library_of(object) else { return no(String::new()) };
+    let Some(kind) = kind_of(&library) else {
+        return no(render(&message!("library.module"), Lang::En));
+    };
+    let module = module_of(&library.path);
+    {
+        let mut known = inner.libraries.known.lock();
+        if let Some(known) = known.get_mut(&object.id())
+            && known.holds(view, kind, &module)
+        {
+            return match &known.loaded {
+                Ok(loaded) => LibraryState { executable: true, document: loaded.document.clone() },
+                Err(failure) => no(explain("", failure)),
+            };
+        }
+    }
+    inner.libraries.wanted.changed(object.id());
+    no(render(&message!("library.loading"), Lang::En))
+}
+
+/// Waits until it is known whether a library loads, but not long.
+pub(super) fn settle(inner: &Inner, id: ObjectId) {
+    let until = Instant::now() + SETTLE;
+    let view = inner.tree.view();
+    let Ok(object) = view.get(&myself(), id) else { return };
+    let Some(library) = view.library_of(&object) else { return };
+    let Some(kind) = kind_of(&library) else { return };
+    let module = module_of(&library.path);
+    let mut known = inner.libraries.known.lock();
+    while !known.get_mut(&id).is_some_and(|known| known.holds(&view, kind, &module)) {
+        if inner.libraries.told.wait_until(&mut known, until).timed_out() || inner.stopping() {
+            return;
+        }
+    }
+}
+
+/// Loads what is asked for until the engine stops.
+pub(super) fn run(inner: &Arc<Inner>) {
+    while !inner.stopping() {
+        for id in inner.libraries.wanted.take().changed {
+            if inner.stopping() {
+                return;
+            }
+            load(inner, id);
+        }
+        inner.clock.wait(&inner.libraries.wanted.alarm, None);
+    }
+}
+
+/// Loads a library unless it is known.
+fn load(inner: &Inner, id: ObjectId) {
+    let view = inner.tree.view();
+    let Ok(object) = view.get(&myself(), id) else {
+        inner.libraries.known.lock().remove(&id);
+        return;
+    };
+    let (Some(library), Some(python)) = (view.library_of(&object), inner.libraries.python.get())
+    else {
+        return;
+    };
+    let Some(kind) = kind_of(&library) else { return };
+    let module = module_of(&library.path);
+    let is_known = |known: &mut Known| known.holds(&view, kind, &module);
+    if inner.libraries.known.lock().get_mut(&id).is_some_and(is_known) {
+        return;
+    }
+    let mut around = Around {
+        view: &view,
+        kind,
+        listener: &Listener { print: &|_| {}, is_cancelled: &|| inner.stopping(), patience: None },
+    };
+    let (needs, mut loaded) = python.load(kind, &module, &mut around);
+    if loaded == Err(Failure::Cancelled) {
+        return;
+    }
+    if let Ok(Loaded { document: Some(document), .. }) = &mut loaded
+        && let Some((at, _)) = document.char_indices().nth(DOCUMENT_CHARS_MAX)
+    {
+        document.truncate(at);
+    }
+    if let Err(failure) = &loaded {
+        tracing::info!("{} does not load: {}", library.path, explain("", failure));
+    }
+    let passing = matches!(loaded, Err(Failure::NoPython(_) | Failure::Lost(_)));
+    // A process that was lost has no list: the library itself is in it at least.
+    let needs = match needs.is_empty() {
+        true => vec![(module.clone(), mark(find(&view, kind, &module).as_ref()))],
+        false => needs,
+    };
+    let until = if passing { Instant::now().checked_add(RETRY) } else { None };
+    let mut known = inner.libraries.known.lock();
+    if known.len() >= KNOWN_MAX {
+        known.clear();
+    }
+    known.insert(id, Known { kind, module, needs, loaded, at: view.rev(), until });
+    inner.libraries.told.notify_all();
+}
+
+/// Who hears what a call says.
+pub(super) struct Listener<'a> {
+    /// What is printed.
+    pub(super) print: &'a dyn Fn(&str),
+    /// Whether nobody waits for it any more.
+    pub(super) is_cancelled: &'a dyn Fn() -> bool,
+    /// How long it may wait for its turn; `None`: as long as it takes.
+    pub(super) patience: Option<Duration>,
+}
+
+struct Around<'a> {
+    view: &'a View,
+    kind: Kind,
+    listener: &'a Listener<'a>,
+}
+
+impl Surroundings for Around<'_> {
+    fn find(&mut self, module: &str) -> Option<Found> {
+        find(self.view, self.kind, module)
+    }
+
+    fn print(&mut self, text: &str) {
+        (self.listener.print)(text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        (self.listener.is_cancelled)()
+    }
+}
+
+/// A function of a library to be called.
+pub(super) struct Wanted {
+    /// The library.
+    pub(super) id: ObjectId,
+    /// Its text.
+    pub(super) text: LibraryText,
+    /// Name of the function.
+    pub(super) function: String,
+    /// Arguments by position.
+    pub(super) arguments: Vec<Value>,
+    /// Arguments by name.
+    pub(super) named: Dict,
+}
+
+/// Calls a function; a failure comes with the name of the function.
+pub(super) fn call(
+    inner: &Inner,
+    wanted: Wanted,
+    listener: &Listener<'_>,
+) -> Result<Value, (String, Failure)> {
+    let Wanted { id, text, function, arguments, named } = wanted;
+    let fail = |failure| Err((function.clone(), failure));
+    let Some(kind) = kind_of(&text) else {
+        return fail(Failure::Raised(render(&message!("library.module"), Lang::En)));
+    };
+    let Some(python) = inner.libraries.python.get() else {
+        return fail(Failure::NoPython(render(&message!("library.not_run"), Lang::En)));
+    };
+    // As it is now, also for its imports.
+    let view = inner.tree.view();
+    let module = module_of(&text.path);
+    if let Some(known) = inner.libraries.known.lock().get_mut(&id)
+        && known.holds(&view, kind, &module)
+        && let Err(failure) = &known.loaded
+    {
+        // One that does not load is not tried with every call.
+        return fail(failure.clone());
+    }
+    let order = Call {
+        module,
+        function: function.clone(),
+        positional: arguments,
+        named,
+        zone: view.zone(),
+    };
+    let mut around = Around { view: &view, kind, listener };
+    python.call(kind, &order, listener.patience, &mut around).map_err(|failure| (function, failure))
+}
+
+/// Calls a function for a request from outside.
+pub(super) fn call_for_a_stranger(
+    inner: &Inner,
+    (id, text): (ObjectId, LibraryText),
+    function: &str,
+    arguments: Vec<Value>,
+    named: Dict,
+) -> Result<Value, Failure> {
+    let listener =
+        Listener { print: &|_| {}, is_cancelled: &|| inner.stopping(), patience: Some(PATIENCE) };
+    let wanted = Wanted { id, text, function: function.to_owned(), arguments, named };
+    call(inner, wanted, &listener).map_err(|(_, failure)| failure)
+}
+
+/// A failure in words, of the function of that name.
+pub(super) fn explain(function: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::NoPython(why) => render(&message!("library.no_python", reason = why), Lang::En),
+        Failure::NoFunction => format!("attribute not found: {function}"),
+        Failure::Raised(text)
+        | Failure::Arguments(text)
+        | Failure::Value(text)
+        | Failure::Lost(text) => text.clone(),
+        Failure::Busy => "the libraries are busy".to_owned(),
+        Failure::Cancelled => "cancelled".to_owned(),
+    }
+}

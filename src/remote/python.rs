@@ -1,0 +1,324 @@
+//! Runs functions of Python libraries in `python3` processes of their own (rules:
+//! `operations/python`, `operations/safe-python`).
+//!
+//! There is at most one process for ordinary libraries and one, confined, for safe ones; each is
+//! started when it is first needed and carries out one order after the other. A process that takes
+//! too long, or says what it should not, is killed, and the next order gets a new one. What a
+//! library is, and where others are found, is the caller's to say.
+
+mod value;
+mod worker;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use kompira_schema::value::{Dict, Value};
+use parking_lot::Mutex;
+use worker::{Bounds, Worker};
+
+/// Most bytes of one message, such as the arguments or the result of a call.
+///
+/// Ours: a result is a value of a process, and processes have a memory limit.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Most characters that one call may print. Ours: a console keeps less.
+pub const PRINT_CHARS_MAX: usize = 1024 * 1024;
+
+/// The package whose modules are the libraries.
+pub const ROOT_PACKAGE: &str = "kompira.library.objects";
+
+/// How often one who waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Surroundings and bounds of the processes. The composition root fills them in.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Directories to look for `python3` in, as `PATH` has them.
+    pub path: OsString,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// How long one call may take.
+    pub call: Duration,
+    /// How long it may take to load a library.
+    pub load: Duration,
+    /// How long a process may take to start.
+    pub start: Duration,
+    /// Address space of a process, in bytes.
+    pub memory: u64,
+    /// Size of a file that a process may write, in bytes.
+    pub file: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: OsString::new(),
+            env: Vec::new(),
+            call: Duration::from_secs(60),
+            load: Duration::from_secs(10),
+            start: Duration::from_secs(20),
+            memory: 2 << 30,
+            file: 64 << 20,
+        }
+    }
+}
+
+/// Which process runs a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The ordinary one.
+    Source,
+    /// The one that reaches nothing outside of itself.
+    Safe,
+}
+
+/// What is found under the name of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A container of libraries.
+    Package,
+    /// A library.
+    Library {
+        /// Its text.
+        source: String,
+        /// Its path, for messages.
+        path: String,
+    },
+}
+
+/// Which answer [`Surroundings::find`] gave: another one means that what was loaded is outdated.
+pub type Mark = [u8; 32];
+
+/// The mark of an answer.
+#[must_use]
+pub fn mark(found: Option<&Found>) -> Mark {
+    match found {
+        None => [0; 32],
+        Some(Found::Package) => [1; 32],
+        Some(Found::Library { source, path }) => {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(path.as_bytes()).update(&[0]).update(source.as_bytes());
+            *hasher.finalize().as_bytes()
+        }
+    }
+}
+
+/// Names that were looked for, and what was found.
+pub type Needs = Vec<(String, Mark)>;
+
+/// What an order finds around it.
+pub trait Surroundings {
+    /// What there is under the name of a module, as in `kompira.library.objects.root.lib`.
+    fn find(&mut self, module: &str) -> Option<Found>;
+    /// Something was printed.
+    fn print(&mut self, _text: &str) {}
+    /// Whether nobody waits for it any more.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// A library that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its documentation.
+    pub document: Option<String>,
+    /// Names of its functions.
+    pub functions: Vec<String>,
+}
+
+/// A function to be called.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Name of the module.
+    pub module: String,
+    /// Name of the function.
+    pub function: String,
+    /// Arguments by position.
+    pub positional: Vec<Value>,
+    /// Arguments by name.
+    pub named: Dict,
+    /// Zone of results that name none.
+    pub zone: TimeZone,
+}
+
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no interpreter that runs.
+    NoPython(String),
+    /// The library does not load, or the function raised.
+    Raised(String),
+    /// The library has no such function.
+    NoFunction,
+    /// The function does not take these arguments.
+    Arguments(String),
+    /// An argument cannot be given to Python.
+    Value(String),
+    /// It took too long, said too much, or its process ended.
+    Lost(String),
+    /// Others were before it for too long.
+    Busy,
+    /// Nobody waits for it any more.
+    Cancelled,
+}
+
+/// The processes.
+pub struct Python {
+    options: Options,
+    source: Mutex<Option<Worker>>,
+    safe: Mutex<Option<Worker>>,
+    stopped: AtomicBool,
+}
+
+impl Python {
+    /// No process is started yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let (source, safe) = (Mutex::default(), Mutex::default());
+        Self { options, source, safe, stopped: AtomicBool::new(false) }
+    }
+
+    /// Loads a library anew, and says what it looked for.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn load(
+        &self,
+        kind: Kind,
+        module: &str,
+        around: &mut dyn Surroundings,
+    ) -> (Needs, Result<Loaded, Failure>) {
+        let mut needs = Needs::new();
+        let loaded = self.with(kind, None, around, |worker, limit, around| {
+            worker.forget()?;
+            let loaded = worker.load(module, limit.after(self.options.load), around);
+            needs.clone_from(worker.needs());
+            loaded
+        });
+        (needs, loaded)
+    }
+
+    /// Calls a function, after others for at most `patience`.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn call(
+        &self,
+        kind: Kind,
+        call: &Call,
+        patience: Option<Duration>,
+        around: &mut dyn Surroundings,
+    ) -> Result<Value, Failure> {
+        let order = value::order(call)?;
+        self.with(kind, patience, around, |worker, limit, around| {
+            // What was loaded before is as the libraries are now, or is loaded again.
+            let fresh = worker.needs().iter().all(|(name, held)| {
+                let found = around.find(name);
+                mark(found.as_ref()) == *held
+            });
+            if !fresh {
+                worker.forget()?;
+            }
+            worker.call(&order, &call.zone, limit.after(self.options.call), around)
+        })
+    }
+
+    /// Ends the processes; orders in progress fail.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        for kind in [Kind::Source, Kind::Safe] {
+            drop(self.slot(kind).lock().take());
+        }
+    }
+
+    fn slot(&self, kind: Kind) -> &Mutex<Option<Worker>> {
+        match kind {
+            Kind::Source => &self.source,
+            Kind::Safe => &self.safe,
+        }
+    }
+
+    /// Gives the process of this kind an order when it is free.
+    fn with<T>(
+        &self,
+        kind: Kind,
+        patience: Option<Duration>,
+        around: &mut dyn Surroundings,
+        work: impl FnOnce(&mut Worker, &Limit<'_>, &mut dyn Surroundings) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let until = patience.and_then(|patience| Instant::now().checked_add(patience));
+        let mut slot = loop {
+            if self.stopped.load(Ordering::SeqCst) || around.is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
+            if let Some(slot) = self.slot(kind).try_lock_for(LOOK) {
+                break slot;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(Failure::Busy);
+            }
+        };
+        let limit = Limit { stopped: &self.stopped, until: Instant::now() };
+        let mut worker = match slot.take().filter(|worker| worker.is_good()) {
+            Some(worker) => worker,
+            None => self.begin(kind)?,
+        };
+        let done = work(&mut worker, &limit, around);
+        // One that was lost is in the middle of something.
+        if !matches!(done, Err(Failure::Lost(_) | Failure::Cancelled)) {
+            *slot = Some(worker);
+        }
+        done
+    }
+
+    /// Starts a process with the first interpreter that runs.
+    fn begin(&self, kind: Kind) -> Result<Worker, Failure> {
+        let mut why = "there is no python3 in PATH".to_owned();
+        let bounds = Bounds {
+            confined: kind == Kind::Safe,
+            memory: self.options.memory,
+            file: self.options.file,
+        };
+        for program in self.programs() {
+            let limit = Limit { stopped: &self.stopped, until: Instant::now() };
+            let limit = limit.after(self.options.start);
+            match Worker::start(&program, &self.options.env, &bounds, &limit) {
+                Ok(worker) => return Ok(worker),
+                Err(error) => why = format!("{}: {error}", program.display()),
+            }
+        }
+        if self.stopped.load(Ordering::SeqCst) {
+            return Err(Failure::Cancelled);
+        }
+        Err(Failure::NoPython(why))
+    }
+
+    fn programs(&self) -> Vec<PathBuf> {
+        std::env::split_paths(&self.options.path)
+            .filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join("python3"))
+            .filter(|program| program.is_file())
+            .collect()
+    }
+}
+
+/// When an order is given up.
+#[derive(Clone, Copy)]
+struct Limit<'a> {
+    stopped: &'a AtomicBool,
+    until: Instant,
+}
+
+impl Limit<'_> {
+    fn after(&self, time: Duration) -> Self {
+        let until = Instant::now();
+        Self { until: until.checked_add(time).unwrap_or(until), ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests;

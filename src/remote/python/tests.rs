@@ -1,0 +1,338 @@
+use std::collections::HashMap;
+
+use super::*;
+
+/// Libraries in memory, and what they printed.
+#[derive(Default)]
+struct Held {
+    texts: HashMap<String, String>,
+    printed: String,
+    cancelled: bool,
+}
+
+impl Held {
+    fn new(texts: &[(&str, &str)]) -> Self {
+        let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        Self { texts: texts.collect(), ..Self::default() }
+    }
+}
+
+impl Surroundings for Held {
+    fn find(&mut self, module: &str) -> Option<Found> {
+        let path = module.strip_prefix(ROOT_PACKAGE)?.replace('.', "/");
+        if let Some(source) = self.texts.get(&path) {
+            return Some(Found::Library { source: source.clone(), path });
+        }
+        let below = format!("{path}/");
+        self.texts.keys().any(|held| held.starts_with(&below)).then_some(Found::Package)
+    }
+
+    fn print(&mut self, text: &str) {
+        self.printed.push_str(text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+}
+
+fn options() -> Options {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
+    Options { path, env, ..Options::default() }
+}
+
+fn python() -> Python {
+    Python::new(options())
+}
+
+fn named(module: &str) -> String {
+    format!("{ROOT_PACKAGE}{}", module.replace('/', "."))
+}
+
+fn call(
+    python: &Python,
+    (kind, held): (Kind, &mut Held),
+    library: &str,
+    function: &str,
+    positional: Vec<Value>,
+) -> Result<Value, Failure> {
+    let call = Call {
+        module: named(library),
+        function: function.to_owned(),
+        positional,
+        named: Dict::new(),
+        zone: TimeZone::UTC,
+    };
+    python.call(kind, &call, None, held)
+}
+
+fn raised(result: Result<Value, Failure>) -> String {
+    match result {
+        Err(Failure::Raised(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+// rule: operations/python-values
+#[test]
+fn values_go_to_python_and_back() {
+    let mut held = Held::new(&[(
+        "/a",
+        "def same(x):\n    return x\ndef kind(x):\n    return type(x).__name__\n",
+    )]);
+    let python = python();
+    let big: num_bigint::BigInt = "123456789012345678901234567890".parse().unwrap();
+    let tricky = Dict::from_iter([("$".to_owned(), Value::from("dict"))]);
+    let values = [
+        (Value::Null, "NoneType"),
+        (Value::Bool(true), "bool"),
+        (Value::Int(i64::MIN), "int"),
+        (Value::Big(big), "int"),
+        (Value::Float(1.0), "float"),
+        (Value::Float(f64::INFINITY), "float"),
+        (Value::from("日本 \u{0}\"\\"), "str"),
+        (Value::Bytes(vec![0, 255, 10]), "bytes"),
+        (
+            Value::Datetime(jiff::Timestamp::from_microsecond(1_700_000_000_123_456).unwrap()),
+            "datetime",
+        ),
+        (Value::Datetime(jiff::Timestamp::from_microsecond(-1).unwrap()), "datetime"),
+        (Value::Date(jiff::civil::date(2024, 2, 29)), "date"),
+        (Value::Time(jiff::civil::time(1, 2, 3, 4_000)), "time"),
+        (Value::Timedelta(jiff::SignedDuration::from_micros(-1_500_000)), "timedelta"),
+        (Value::Array(vec![Value::Int(1), Value::Array(vec![]), Value::Dict(tricky)]), "list"),
+    ];
+    for (value, kind) in values {
+        let back = call(&python, (Kind::Source, &mut held), "/a", "same", vec![value.clone()]);
+        assert_eq!(back, Ok(value.clone()));
+        let is = call(&python, (Kind::Source, &mut held), "/a", "kind", vec![value]);
+        assert_eq!(is, Ok(Value::from(kind)));
+    }
+    let object = Value::Object(kompira_schema::value::Ref::Object(kompira_schema::id::ObjectId(1)));
+    let refused = call(&python, (Kind::Source, &mut held), "/a", "same", vec![object]);
+    assert_eq!(refused, Err(Failure::Value("'Object' cannot be given to a library".to_owned())));
+}
+
+// rule: operations/python-values
+#[test]
+fn what_is_no_value_of_the_language_is_an_error() {
+    let text = "import datetime\ndef a():\n    return {1: 2}\ndef b():\n    return object()\n\
+                def c():\n    x = []\n    x.append(x)\n    return x\ndef d():\n    return '\\ud800'\n\
+                def e():\n    return 'x' * (20 << 20)\n\
+                def f():\n    return datetime.datetime(2024, 1, 1), (1,), 1 << 70\n";
+    let mut held = Held::new(&[("/a", text)]);
+    let python = python();
+    for (function, told) in [
+        ("a", "TypeError: a key of type int cannot be returned"),
+        ("b", "TypeError: a value of type object cannot be returned"),
+        ("c", "ValueError: the value is nested too deeply"),
+        ("d", "UnicodeEncodeError"),
+        ("e", "ValueError: the value is too large: at most 16777216 bytes"),
+    ] {
+        let said = raised(call(&python, (Kind::Source, &mut held), "/a", function, vec![]));
+        assert!(said.starts_with(told), "{function}: {said}");
+    }
+    let zoned = Call {
+        module: named("/a"),
+        function: "f".to_owned(),
+        positional: vec![],
+        named: Dict::new(),
+        zone: TimeZone::fixed(jiff::tz::offset(9)),
+    };
+    let made = python.call(Kind::Source, &zoned, None, &mut held).unwrap();
+    let big: num_bigint::BigInt = "1180591620717411303424".parse().unwrap();
+    assert_eq!(
+        made,
+        Value::Array(vec![
+            Value::Datetime("2023-12-31T15:00:00Z".parse().unwrap()),
+            Value::Array(vec![Value::Int(1)]),
+            Value::Big(big),
+        ])
+    );
+}
+
+// rule: operations/python
+#[test]
+fn what_raises_and_what_exits_says_so_and_the_next_call_works() {
+    let text = "import os\nimport sys\ndef a(x):\n    print('before', x)\n    return 1 / x\n\
+                def b():\n    sys.exit(3)\ndef c():\n    os._exit(3)\n_x = 1\ndef _d():\n    pass\n\
+                class E:\n    pass\n";
+    let mut held = Held::new(&[("/root/a", text)]);
+    let python = python();
+    let mut run = |function: &str, given: Vec<Value>| {
+        call(&python, (Kind::Source, &mut held), "/root/a", function, given)
+    };
+    assert_eq!(
+        raised(run("a", vec![Value::Int(0)])),
+        "ZeroDivisionError: division by zero (/root/a, line 5, in a)"
+    );
+    assert_eq!(raised(run("b", vec![])), "SystemExit: 3 (/root/a, line 7, in b)");
+    let ended = Failure::Lost("the Python process ended".to_owned());
+    assert_eq!(run("c", vec![]), Err(ended));
+    for hidden in ["_d", "_x", "E", "os", "nothing"] {
+        assert_eq!(run(hidden, vec![]), Err(Failure::NoFunction), "{hidden}");
+    }
+    assert!(matches!(run("a", vec![]), Err(Failure::Arguments(text)) if text.contains("'x'")));
+    assert_eq!(run("a", vec![Value::Int(1)]), Ok(Value::Float(1.0)));
+    assert_eq!(held.printed, "before 0\nbefore 1\n");
+}
+
+// rule: operations/python-bounds
+#[test]
+fn an_endless_call_ends_by_its_time_limit_and_the_next_one_works() {
+    let text = "import time\ndef a():\n    while True:\n        pass\n\
+                def b():\n    return sum(range(10 ** 12))\ndef c():\n    return 'here'\n\
+                def d():\n    time.sleep(10 ** 6)\n";
+    let mut held = Held::new(&[("/a", text), ("/b", "while True:\n    pass\n")]);
+    let bounds = Duration::from_millis(700);
+    let python = Python::new(Options { call: bounds, load: bounds, ..options() });
+    let mut run = |function: &str| call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
+    for function in ["a", "b", "d"] {
+        assert!(
+            matches!(run(function), Err(Failure::Lost(text)) if text.starts_with("time limit")),
+            "{function}"
+        );
+    }
+    assert!(matches!(
+        python.load(Kind::Source, &named("/b"), &mut held),
+        (_, Err(Failure::Lost(_)))
+    ));
+    // A slow machine may need longer than the limit for a good call.
+    let patient = Python::new(options());
+    let good = call(&patient, (Kind::Source, &mut held), "/a", "c", vec![]);
+    assert_eq!(good, Ok(Value::from("here")));
+    held.cancelled = true;
+    let cancelled = call(&patient, (Kind::Source, &mut held), "/a", "d", vec![]);
+    assert_eq!(cancelled, Err(Failure::Cancelled));
+}
+
+// rule: operations/python-bounds
+#[test]
+fn a_call_that_prints_or_takes_too_much_fails_alone() {
+    let text = "def a():\n    while True:\n        print('x' * 1000)\n\
+                def b():\n    return len(bytearray(1 << 40))\ndef c():\n    return 1\n";
+    let mut held = Held::new(&[("/a", text)]);
+    let python = python();
+    let mut run = |function: &str| call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
+    assert!(raised(run("a")).starts_with("RuntimeError: too much is printed"));
+    assert!(raised(run("b")).starts_with("MemoryError"));
+    assert_eq!(run("c"), Ok(Value::Int(1)));
+    assert!(held.printed.len() <= PRINT_CHARS_MAX);
+}
+
+// rule: operations/python-imports
+#[test]
+fn libraries_import_one_another_and_follow_changes() {
+    let mut held = Held::new(&[
+        (
+            "/root/x/a",
+            "from . import b\nfrom ..c import three\ndef f():\n    return b.two() + three()\n",
+        ),
+        ("/root/x/b", "'''Two.'''\ndef two():\n    return 2\n"),
+        (
+            "/root/c",
+            "from kompira.library.objects.root.x.b import two\ndef three():\n    return two() + 1\n",
+        ),
+    ]);
+    let python = python();
+    let sum = call(&python, (Kind::Source, &mut held), "/root/x/a", "f", vec![]);
+    assert_eq!(sum, Ok(Value::Int(5)));
+    held.texts.insert("/root/x/b".to_owned(), "def two():\n    return 20\n".to_owned());
+    let sum = call(&python, (Kind::Source, &mut held), "/root/x/a", "f", vec![]);
+    assert_eq!(sum, Ok(Value::Int(41)));
+    held.texts.remove("/root/x/b");
+    let said = raised(call(&python, (Kind::Source, &mut held), "/root/x/a", "f", vec![]));
+    assert!(said.starts_with("ImportError: cannot import name 'b'"), "{said}");
+    let (needs, loaded) = python.load(Kind::Source, &named("/root/c"), &mut held);
+    assert!(
+        matches!(loaded, Err(Failure::Raised(text)) if text.starts_with("ModuleNotFoundError"))
+    );
+    assert!(needs.contains(&(named("/root/x/b"), mark(None))), "{needs:?}");
+    held.texts.insert("/root/x/b".to_owned(), "'''Two.'''\ndef two():\n    return 2\n".to_owned());
+    let (_, loaded) = python.load(Kind::Source, &named("/root/x/b"), &mut held);
+    let two = Loaded { document: Some("Two.".to_owned()), functions: vec!["two".to_owned()] };
+    assert_eq!(loaded, Ok(two));
+}
+
+// rule: operations/safe-python
+#[test]
+fn a_safe_library_computes_and_reaches_nothing_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "secret").unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    for path in [dir.path(), &file] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let text = "import datetime, json, math, re\nfrom . import helper\n\
+        def fine(x):\n    day = datetime.datetime.strptime('2024-01-02', '%Y-%m-%d')\n\
+        \x20   print(json.dumps(x), '日本'.encode('cp932'))\n\
+        \x20   return [math.floor(1.5), re.sub('a', 'b', x), day.year, helper.one()]\n\
+        def o():\n    return re.enum.sys.modules['os']\n\
+        def opens(name):\n    return open(name)\n\
+        def reads(name):\n    return o().open(name, 0)\n\
+        def io(name):\n    return re.enum.sys.modules['io'].open(name).read()\n\
+        def removes(name):\n    o().unlink(name)\n\
+        def kills():\n    o().kill(o().getppid(), 9)\n\
+        def forks():\n    return o().fork()\n\
+        def runs():\n    o().execv('/bin/true', ['true'])\n\
+        def imports(name):\n    __import__(name)\n\
+        def slips(name):\n    o().__builtins__['__import__'](name)\n\
+        def pipes():\n    o().pipe()\n\
+        def sockets():\n    return re.enum.sys.modules['_socket']\n";
+    let mut held = Held::new(&[("/a", text), ("/helper", "def one():\n    return 1\n")]);
+    let python = python();
+    let mut run = |function: &str, given: Vec<Value>| {
+        call(&python, (Kind::Safe, &mut held), "/a", function, given)
+    };
+    assert_eq!(
+        run("fine", vec![Value::from("cat")]),
+        Ok(Value::Array(vec![Value::Int(1), Value::from("cbt"), Value::Int(2024), Value::Int(1)]))
+    );
+    let name = Value::from(file.to_str().unwrap());
+    for function in ["opens", "reads", "io", "removes"] {
+        raised(run(function, vec![name.clone()]));
+    }
+    for function in ["kills", "forks", "runs", "pipes", "sockets"] {
+        raised(run(function, vec![]));
+    }
+    for module in ["os", "socket", "ctypes", "subprocess", "sys", "_posixsubprocess", "pathlib"] {
+        let said = raised(run("imports", vec![Value::from(module)]));
+        assert!(said.starts_with("ImportError: a safe library cannot import"), "{said}");
+    }
+    for module in ["socket", "ctypes", "_socket", "subprocess"] {
+        raised(run("slips", vec![Value::from(module)]));
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "secret");
+}
+
+// rule: operations/python
+#[test]
+fn without_an_interpreter_nothing_runs_and_the_reason_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let python = Python::new(Options { path: dir.path().into(), ..options() });
+    let (_, loaded) = python.load(Kind::Source, &named("/a"), &mut Held::default());
+    assert!(matches!(loaded, Err(Failure::NoPython(why)) if why.contains("PATH")));
+}
+
+// rule: operations/python
+#[test]
+fn no_process_is_left_when_the_server_stops() {
+    let mut held = Held::new(&[("/a", "import os\ndef a():\n    return os.getpid()\n")]);
+    let python = python();
+    let Ok(Value::Int(pid)) = call(&python, (Kind::Source, &mut held), "/a", "a", vec![]) else {
+        panic!("no number")
+    };
+    let place = format!("/proc/{pid}");
+    assert!(std::path::Path::new(&place).exists());
+    if nix::unistd::geteuid().is_root() {
+        let status = std::fs::read_to_string(format!("{place}/status")).unwrap();
+        let ids = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
+        assert!(!ids.split_whitespace().any(|id| id == "0"), "{ids}");
+    }
+    python.stop();
+    assert!(!std::path::Path::new(&place).exists());
+    let late = call(&python, (Kind::Source, &mut held), "/a", "a", vec![]);
+    assert_eq!(late, Err(Failure::Cancelled));
+}
