@@ -194,7 +194,7 @@ impl Engine {
         library::settle(&self.inner, library);
     }
 
-    /// Calls a function of a library. What it prints is heard by nobody.
+    /// Calls a function of a library (rule: `http/jsonrpc`). What it prints is heard by nobody.
     ///
     /// # Errors
     /// [`LibraryFailure`].

@@ -10,6 +10,7 @@ mod clients;
 mod commands;
 mod finding;
 mod history;
+mod jsonrpc;
 mod limits;
 mod logins;
 mod matrix;

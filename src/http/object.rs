@@ -3,6 +3,7 @@
 mod attachment;
 mod execute;
 mod find;
+mod jsonrpc;
 mod list;
 mod range;
 mod relocate;
@@ -46,6 +47,13 @@ pub(super) async fn execute(ask: &Arc<Ask>, body: Body) -> Answer {
     ask.blocking(move |ask| execute::execute(ask, body)).await
 }
 
+/// `.jsonrpc`. It may wait long, as for a process.
+pub(super) async fn jsonrpc(ask: &Arc<Ask>, body: Body) -> Answer {
+    let body = jsonrpc::body_of(ask.body(body).await)?;
+    let asked = Arc::clone(ask);
+    ask.service.pool.wait(move || jsonrpc::jsonrpc(&asked, body)).await
+}
+
 /// `.submit`.
 pub(super) async fn submit(ask: &Arc<Ask>, body: Body) -> Answer {
     let body = ask.body(body).await?;
@@ -68,7 +76,18 @@ pub(super) async fn object(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
     match ask.method {
         Method::GET | Method::HEAD => match at_once(ask, form) {
             Some(answer) => answer,
-            None => ask.blocking(move |ask| get(ask, form)).await,
+            None => {
+                if library(ask).is_some() {
+                    let asked = Arc::clone(ask);
+                    // Without a place it is shown as far as it is known.
+                    let settled = ask.service.pool.wait(move || {
+                        settle(&asked);
+                        Ok::<_, Fault>(())
+                    });
+                    let _ = settled.await;
+                }
+                ask.blocking(move |ask| get(ask, form)).await
+            }
         },
         Method::PUT => write(ask, Act::Put, body).await,
         Method::PATCH => write(ask, Act::Patch, body).await,
@@ -129,7 +148,6 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
 }
 
 fn get(ask: &Ask, form: Form) -> Answer {
-    settle(ask)?;
     let view = ask.service.tree.watched();
     let id = view.resolve(&ask.target.path)?;
     if form == Form::Page
@@ -140,19 +158,20 @@ fn get(ask: &Ask, form: Form) -> Answer {
     get_in(ask, &view, id)
 }
 
-/// Waits a little until it is known whether a library loads, for those who may see it.
-fn settle(ask: &Ask) -> Result<(), Fault> {
+/// The library that is asked for, if it is one and the caller may read it.
+fn library(ask: &Ask) -> Option<ObjectId> {
     let view = ask.service.tree.view();
-    let id = view.resolve(&ask.target.path)?;
-    let def = view.type_of(id)?;
-    if def.builtin
-        && def.name == "Library"
-        && view.access(&ask.who, id)?.read
-        && let Some(engine) = &ask.service.engine
-    {
+    let id = view.resolve(&ask.target.path).ok()?;
+    let def = view.type_of(id).ok()?;
+    let is_library = def.builtin && def.name == "Library";
+    (is_library && view.access(&ask.who, id).is_ok_and(|access| access.read)).then_some(id)
+}
+
+/// Waits a little until it is known whether a library loads.
+fn settle(ask: &Ask) {
+    if let (Some(id), Some(engine)) = (library(ask), &ask.service.engine) {
         engine.settle_library(id);
     }
-    Ok(())
 }
 
 /// The object as JSON, of a watched view. A short answer can be kept.

@@ -169,6 +169,22 @@ pub(super) fn execute(
     done
 }
 
+/// Writes down a call of a library's function, or that it was not permitted.
+pub(super) fn call(ask: &Ask, library: ObjectId, function: Option<&str>, fault: Option<&Fault>) {
+    let view = ask.service.tree.view();
+    let target = view.audit_target(library);
+    if !view.audits(&ask.who, Class::Object, Verb::Execute, &target, fault.is_some()) {
+        return;
+    }
+    let mut detail = Map::from_iter([("http_method".to_owned(), Json::from(ask.method.as_str()))]);
+    if let Some(function) = function {
+        detail.insert("target_attr".to_owned(), function.into());
+        detail.insert("http_status".to_owned(), StatusCode::OK.as_u16().into());
+    }
+    let attempt = Attempt { class: Class::Object, verb: Verb::Execute, target, detail };
+    write_down(ask, attempt, fault);
+}
+
 fn started_with(view: &View, params: &Params, invoker: Option<ObjectId>) -> Map<String, Json> {
     let json = |value: &Value| json::from_value(value, &mut |target| view.reference_text(target));
     let given: Json = match params {

@@ -393,6 +393,7 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::Children | Resource::Descendant => Box::pin(ask.blocking(object::list)).await,
         Resource::Execute => Box::pin(object::execute(ask, body)).await,
         Resource::SubmitForm => Box::pin(object::submit(ask, body)).await,
+        Resource::JsonRpc => Box::pin(object::jsonrpc(ask, body)).await,
         Resource::Rename | Resource::Move | Resource::Copy => {
             Box::pin(object::relocate(ask, body)).await
         }

@@ -284,6 +284,12 @@ impl Lab {
             "listChildren" => at(parent(&self.text()) + ".children"),
             "listDescendants" => at(parent(&self.text()) + ".descendant"),
             "execute" => at(self.object("Jobflow", json!({"source": "print('x')"})) + ".execute"),
+            "callLibrary" => {
+                let source = "def f():\n    return 1\n";
+                let fields = json!({"libraryType": "safe_source", "sourceText": source});
+                let call = json!({"jsonrpc": "2.0", "method": "f", "id": 1});
+                with(self.object("Library", fields) + ".jsonrpc", call)
+            }
             "submitForm" => {
                 let channel = self.object("Channel", json!({}));
                 at(self.object("Form", json!({"submitObject": channel})) + ".submit")

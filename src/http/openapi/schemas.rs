@@ -78,6 +78,16 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
     ),
     ("Relocate", &[], &[("object", "string"), ("name", "string")]),
     (
+        "Call",
+        &["jsonrpc", "method"],
+        &[("jsonrpc", "string"), ("method", "string"), ("params", "*"), ("id", "*")],
+    ),
+    (
+        "CallEnd",
+        &["jsonrpc", "id"],
+        &[("jsonrpc", "string"), ("result", "*"), ("error", "object"), ("id", "*")],
+    ),
+    (
         "Execute",
         &[],
         &[
@@ -330,6 +340,10 @@ pub(super) fn all() -> Json {
     }
     for (name, words) in WORDS {
         map.insert((*name).to_owned(), json!({"type": "string", "enum": words}));
+    }
+    for (names, name) in [("Calls", "Call"), ("Called", "CallEnd")] {
+        let either = json!({"oneOf": [of(name), {"type": "array", "items": of(name)}]});
+        map.insert(names.to_owned(), either);
     }
     map.insert("Truth".into(), json!({"type": "boolean"}));
     map.insert("Text".into(), json!({"type": "string"}));

@@ -585,6 +585,15 @@ pub static ROWS: &[Row] = &[
             .gives(200, Gives::Json("Submitted"))],
     },
     Row {
+        resource: Resource::JsonRpc,
+        path: "/{path}.jsonrpc",
+        tag: "execution",
+        raw: false,
+        verbs: &[post("callLibrary", "Call functions of a safe library by JSON-RPC 2.0", EXECUTE)
+            .takes(Takes::Json("Calls"))
+            .gives(200, Gives::Json("Called"))],
+    },
+    Row {
         resource: Resource::Send,
         path: "/{path}.send",
         tag: "channels",

@@ -1,6 +1,7 @@
 //! Libraries as they are loaded (rule: `tree/libraries`).
 
 use kompira_schema::error::Fault;
+use kompira_schema::id::ObjectId;
 use kompira_schema::path::ObjectPath;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
@@ -55,16 +56,25 @@ impl View {
         let Some(head) = self.head_if(id)?.filter(crate::tree::model::Head::is_object) else {
             return Ok(None);
         };
-        let def = self.type_def(head.type_id)?;
-        if def.is_container() {
+        if self.type_def(head.type_id)?.is_container() {
             return Ok(Some(Importable::Container));
         }
+        Ok(self.library_text(who, id)?.map(Importable::Library))
+    }
+
+    /// The text of a library, whoever may read it; `None` for another object.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](kompira_schema::error::Kind::NotFound).
+    pub fn library_text(&self, who: &Caller, id: ObjectId) -> Result<Option<LibraryText>, Fault> {
+        let head = self.object_head(id)?;
+        let def = self.type_def(head.type_id)?;
         if !def.builtin || def.name != "Library" {
             return Ok(None);
         }
         // Without what is known of it: that may depend on this very answer.
         let body = self.body_of(id)?;
         let object = self.object_of(who, head, body)?;
-        Ok(self.library_of(&object).map(Importable::Library))
+        Ok(self.library_of(&object))
     }
 }
