@@ -219,10 +219,11 @@ impl Host for World<'_> {
 
     fn field(&mut self, heap: &mut Heap, target: Handle, name: &str) -> Result<Value, Raise> {
         let id = target.object().ok_or_else(|| Raise::new(format!("field not found: {name}")))?;
-        match self.read_field(heap, id, name)? {
-            Some(value) => Ok(value),
-            None => Err(Raise::new(format!("field not found: {name}"))),
+        if let Some(value) = self.read_field(heap, id, name)? {
+            return Ok(value);
         }
+        let setting = self.read_setting(heap, id, name)?;
+        setting.ok_or_else(|| Raise::new(format!("field not found: {name}")))
     }
 
     fn set_attribute(

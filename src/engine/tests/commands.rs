@@ -152,6 +152,23 @@ fn a_script_started_directly_shows_status_and_output() {
     );
 }
 
+// rule: language/subscripts
+#[test]
+fn a_setting_is_found_by_its_key_where_no_field_has_the_name() {
+    let world = World::new();
+    let (_, console) = world.run(
+        "[config = /system/config] ->\n\
+         [7 >> config['loginFailureLimit']] ->\n\
+         print(config['loginFailureLimit'], config.data.loginFailureLimit, config['fieldNames'] != []) ->\n\
+         { try | ['x' >> config['noSuchKey']] } => print($ERROR) ->\n\
+         print(config['noSuchKey'])",
+    );
+    let lines: Vec<_> = console.lines().collect();
+    assert_eq!(lines.len(), 3, "{console}");
+    assert_eq!(lines[..2], ["7 7 true", "field not found: noSuchKey"], "{console}");
+    assert!(lines[2].ends_with("field not found: noSuchKey"), "{console}");
+}
+
 // rule: operations/console-settings
 #[test]
 fn a_restart_of_the_machine_is_shown_as_a_command_of_root() {

@@ -164,6 +164,24 @@ impl World<'_> {
         Ok(Some(self.open(heap, id, name, None, &value)?))
     }
 
+    /// The setting of a Config, where no field has the name (rule: `language/subscripts`).
+    pub(super) fn read_setting(
+        &mut self,
+        heap: &mut Heap,
+        id: ObjectId,
+        name: &str,
+    ) -> Result<Option<Value>, Raise> {
+        if !self.has_data(id) {
+            return Ok(None);
+        }
+        let path = self.path(id);
+        let object = self.txn.get(&self.who, id).map_err(|fault| self.raise(&fault, &path))?;
+        match object.data.as_ref().and_then(|data| data.get(name)) {
+            Some(value) => self.open(heap, id, &format!("data.{name}"), None, value).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Takes a field's value in: passwords are opened for those who may write, attachments know
     /// where they belong.
     fn open(
@@ -352,7 +370,12 @@ impl World<'_> {
         let unknown = || Raise::new(format!("field not found: {field}"));
         let id = target.object().ok_or_else(unknown)?;
         if !self.field_exists(id, field)? {
-            return Err(unknown());
+            if self.read_setting(heap, id, field)?.is_none() {
+                return Err(unknown());
+            }
+            let keys: Vec<_> =
+                std::iter::once(heap.str(field)).chain(keys.iter().copied()).collect();
+            return self.put_property(heap, target, "data", &keys, value);
         }
         let path = self.path(id);
         let def = self.txn.type_of(id).map_err(|fault| self.raise(&fault, &path))?;

@@ -267,10 +267,16 @@ fn the_table_of_permissions() {
 #[test]
 fn the_singletons_tell_about_the_server() {
     let world = world();
+    let of = |view: &View, path: &str| {
+        view.extra(&view.stub(&guest(), world.id(path)).unwrap()).unwrap()
+    };
+    // There is one in the utilities.
+    let shipped = of(&world.tree.view(), "/config/license")["jobflow_count"].clone();
+    assert_eq!(shipped, 1.into());
     world.create(&root(), "/user/j", "Jobflow", &[]).unwrap();
     world.create(&root(), "/user/s", "ScriptJob", &[]).unwrap();
     let view = world.tree.view();
-    let extra = |path: &str| view.extra(&view.stub(&guest(), world.id(path)).unwrap()).unwrap();
+    let extra = |path: &str| of(&view, path);
     let licence = extra("/config/license");
     for (key, value) in [
         ("edition", Value::from("free")),
@@ -279,7 +285,7 @@ fn the_singletons_tell_about_the_server() {
         ("node_limit", 0.into()),
         ("jobflow_limit", 0.into()),
         ("script_limit", 0.into()),
-        ("jobflow_count", 1.into()),
+        ("jobflow_count", 2.into()),
         ("script_count", 1.into()),
         ("node_count", 0.into()),
     ] {
