@@ -18,6 +18,7 @@ mod jobs;
 mod library;
 mod limits;
 mod locks;
+mod mails;
 mod news;
 mod notices;
 mod operation;

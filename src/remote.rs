@@ -8,6 +8,7 @@ pub mod charset;
 pub mod copy;
 pub mod local;
 pub mod mail;
+pub mod mailbox;
 pub mod manager;
 pub mod python;
 pub mod web;

@@ -435,6 +435,29 @@ fn the_settings_of_the_console_hold_from_the_next_command_on() {
     assert!(number.is_some_and(|number| number.parse::<u64>().is_ok()), "{said}");
 }
 
+/// A mailbox that one visitor looks at; answers what he said.
+fn pop3() -> (u16, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        stream.write_all(b"+OK\r\n").unwrap();
+        let mut heard = Vec::new();
+        for line in lines {
+            let line = line.unwrap();
+            let said: &[u8] = if line == "CAPA" { b"-ERR what?\r\n" } else { b"+OK\r\n" };
+            stream.write_all(said).unwrap();
+            heard.push(line);
+            if heard.last().is_some_and(|line| line == "QUIT") {
+                break;
+            }
+        }
+        heard
+    });
+    (port, heard)
+}
+
 // rule: language/conn-check
 #[test]
 fn a_mail_server_is_asked_whether_it_answers() {
@@ -445,7 +468,12 @@ fn a_mail_server_is_asked_whether_it_answers() {
     // Nobody listens where somebody just did.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     client.create("/root", "gone", "SmtpServer", json!({"hostname": "127.0.0.1", "port": gone}));
-    client.create("/root", "box", "MailChannel", json!({}));
+    let (pop, asked) = pop3();
+    let fields = json!({"protocol": "POP3", "serverName": "127.0.0.1", "port": pop,
+        "username": "tim", "password": "word"});
+    client.create("/root", "box", "MailChannel", fields);
+    let fields = json!({"serverName": "127.0.0.1", "port": gone});
+    client.create("/root", "lost", "MailChannel", fields);
     let said = console(
         client,
         "asks",
@@ -453,13 +481,17 @@ fn a_mail_server_is_asked_whether_it_answers() {
          [./gone.conn_check] => print($STATUS, $ERROR != '') ->\n\
          { try | [./smtp.conn_check: 1] } => print($ERROR) ->\n\
          { try | [x = ./smtp.conn_check()] } => print($ERROR) ->\n\
-         { try | [./box.conn_check] } => print($ERROR)",
+         [./box.conn_check] => print($STATUS, $RESULT == '', $ERROR == '') ->\n\
+         [./lost.conn_check] => print($STATUS, $ERROR)",
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[..2], ["0 true true", "1 true"]);
     assert!(lines[2].starts_with("conn_check()"), "{lines:?}");
     assert!(lines[3].contains("run it as a job"), "{lines:?}");
-    assert_eq!(lines[4], "conn_check() of MailChannel is not available yet");
+    assert_eq!(lines[4], "0 true true");
+    let told = format!("1 cannot connect to 127.0.0.1 port {gone}: ");
+    assert!(lines[5].starts_with(&told), "{lines:?}");
+    assert_eq!(asked.join().unwrap(), ["CAPA", "USER tim", "PASS word", "QUIT"]);
 }
 
 // rule: language/transfer

@@ -1,4 +1,4 @@
-//! `mailto` and the method `conn_check` of a mail server (rules: `language/mailto`,
+//! `mailto` and the method `conn_check` of mail servers and mail channels (rules: `language/mailto`,
 //! `language/conn-check`).
 
 use kompira_schema::limits::STRING_MAX;
@@ -8,9 +8,11 @@ use kompira_schema::value::{Dict, FileValue, Ref, Value};
 use super::arguments::{Args, pairs, text};
 use super::{Around, Job, Refusal, Run, done, failed};
 use crate::engine::inner::myself;
+use crate::engine::mails::Settings;
 use crate::engine::settings;
 use crate::engine::vm::request::Outcome;
 use crate::remote::mail::{self, Mail, Server};
+use crate::remote::mailbox;
 use crate::tree::{Object, View};
 
 /// Most bytes of the attachments of one mail: as long as a String may be.
@@ -42,17 +44,29 @@ pub(super) fn check(view: &View, who: &Caller, target: &Value) -> Result<Job, Re
         return Err(Refusal::Error("conn_check() is a method of objects".to_owned()));
     };
     let object = view.get(who, *id).map_err(|fault| Refusal::Failed(unreadable(&fault)))?;
-    if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
-        let name = &object.stub.def.name;
-        return Err(Refusal::Error(format!("conn_check() of {name} is not available yet")));
-    }
-    let server = of_object(view, &object, local()).map_err(Refusal::Failed)?;
     let shown = format!("conn_check {}", object.stub.path);
-    let work = move |around: &Around| match around.wait(mail::greet(&server)) {
+    let name = object.stub.def.name.as_str();
+    let no_method = || Refusal::Error(format!("{name} has no method conn_check()"));
+    let run = if !object.stub.def.builtin {
+        return Err(no_method());
+    } else if name == "MailChannel" {
+        let settings = Settings::read(view, &object).map_err(Refusal::Failed)?;
+        ask(move |around| around.wait(mailbox::check(&settings.account)))
+    } else if name == "SmtpServer" {
+        let server = of_object(view, &object, local()).map_err(Refusal::Failed)?;
+        ask(move |around| around.wait(mail::greet(&server)))
+    } else {
+        return Err(no_method());
+    };
+    Ok(Job { shown, run })
+}
+
+/// A question to a server.
+fn ask(question: impl FnOnce(&Around) -> Result<(), String> + Send + 'static) -> Run {
+    Run::Thread(Box::new(move |around: &Around| match question(around) {
         Ok(()) => done(String::new()),
         Err(message) => failed(message),
-    };
-    Ok(Job { shown, run: Run::Thread(Box::new(work)) })
+    }))
 }
 
 fn unreadable(fault: &kompira_schema::error::Fault) -> String {

@@ -1,0 +1,5 @@
+//! Fetches the mails of mail channels (rule: `operations/mail-channels`).
+
+mod settings;
+
+pub(super) use settings::Settings;
