@@ -296,6 +296,9 @@ fn run_startup(service: &Service) {
         if let Err(fault) = engine.run_schedules() {
             tracing::error!(?fault, "the scheduler could not be started");
         }
+        if let Err(fault) = engine.run_mails() {
+            tracing::error!(?fault, "mails cannot be fetched");
+        }
     });
 }
 

@@ -133,6 +133,7 @@ impl Engine {
             schedules: news::Bell::default(),
             actions: news::Bell::default(),
             libraries: library::Libraries::default(),
+            mails: mails::Mails::default(),
             notices: notices::Notices::default(),
             stopping: AtomicBool::new(false),
             landing: RwLock::new(()),
@@ -207,6 +208,19 @@ impl Engine {
         named: Dict,
     ) -> Result<Value, LibraryFailure> {
         library::call_for_a_stranger(&self.inner, library, function, positional, named)
+    }
+
+    /// Begins to fetch the mails of mail channels (rule: `operations/mail-channels`).
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn run_mails(&self) -> Result<(), Fault> {
+        self.thread("engine-mail", mails::run)
+    }
+
+    /// Somebody outside of the engine begins to wait for messages of a channel.
+    pub fn awaited(&self, channel: ObjectId) {
+        self.inner.mails.awaited(channel);
     }
 
     fn thread(
@@ -660,6 +674,7 @@ fn listen(weak: &Weak<Inner>, feed: &Subscription) {
             Fed::Missed => {
                 inner.schedules.missed();
                 inner.actions.missed();
+                inner.mails.changed();
                 for source in inner.mailbox.sources() {
                     inner.wake_all(source);
                 }
@@ -676,6 +691,7 @@ fn tell(inner: &Inner, change: &Changed) {
             inner.actions.changed(id);
             return;
         }
+        Ref::Object(_) => inner.mails.changed(),
         Ref::Schedule(id) => inner.schedules.changed(id),
         _ => {}
     }

@@ -18,6 +18,7 @@ use super::events::Mailbox;
 use super::library::Libraries;
 use super::limits::Limits;
 use super::locks::Locks;
+use super::mails::Mails;
 use super::news::Bell;
 use super::notices::Notices;
 use super::outbox::Outbox;
@@ -57,6 +58,8 @@ pub(super) struct Inner {
     pub(super) actions: Bell<ObjectId>,
     /// Python.
     pub(super) libraries: Libraries,
+    /// Mails that come.
+    pub(super) mails: Mails,
     /// Mails about processes that have ended.
     pub(super) notices: Notices,
     pub(super) stopping: AtomicBool,
@@ -162,6 +165,7 @@ impl Inner {
         self.outbox.close();
         self.schedules.close();
         self.actions.close();
+        self.mails.close();
         self.notices.close();
         self.libraries.close();
         self.stopped.ring();

@@ -6,6 +6,7 @@ mod crowd;
 mod flow;
 mod kill;
 mod limits;
+mod mails;
 mod orders;
 mod schedule;
 mod trace;

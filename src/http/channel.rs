@@ -116,6 +116,9 @@ pub(super) async fn recv(ask: &Arc<Ask>, body: Body) -> Answer {
         })
         .await?;
     let place = ask.service.hub.join(Ref::Object(id));
+    if let Some(engine) = ask.service.engine.as_ref().filter(|_| !timeout.is_zero()) {
+        engine.awaited(id);
+    }
     let end = tokio::time::sleep(timeout);
     tokio::pin!(end);
     let mut over = timeout.is_zero();

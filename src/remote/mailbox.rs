@@ -88,6 +88,8 @@ pub enum Trouble {
     Refused(String),
     /// The connection is of no use any more.
     Broken(String),
+    /// As [`Trouble::Broken`], since the answer was longer than any may be.
+    Excess(String),
 }
 
 impl Trouble {
@@ -95,7 +97,7 @@ impl Trouble {
     #[must_use]
     pub fn text(self) -> String {
         match self {
-            Self::Refused(why) | Self::Broken(why) => why,
+            Self::Refused(why) | Self::Broken(why) | Self::Excess(why) => why,
         }
     }
 }

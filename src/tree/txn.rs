@@ -8,6 +8,7 @@ mod engine;
 mod fields;
 mod former;
 mod import;
+mod mail;
 mod place;
 mod queue;
 mod record_audit;
@@ -39,6 +40,7 @@ use crate::store::codec::pack;
 use crate::store::{Batch, Body, Changed, Counter, Dirent, Family, Place, What, keys};
 
 pub use import::ImportOptions;
+pub use mail::MailName;
 pub use queue::Unsettled;
 pub use submit::Submission;
 

@@ -4,15 +4,30 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use kompira_schema::value::Value;
+use secrecy::ExposeSecret as _;
 
 use crate::engine::inner::myself;
 use crate::remote::mailbox::{Account, Mode, Protocol};
 use crate::tree::{Object, View};
 
+/// Minutes between two looks, when the object says nothing or 0.
+const INTERVAL: u64 = 10;
+
+/// Most bytes of the log, when the object says nothing.
+const LOG_SIZE: usize = 65_536;
+
 /// The settings of a mail channel.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Settings {
     pub(in crate::engine) account: Account,
+    /// No connection is made.
+    pub(super) disabled: bool,
+    /// Mails start a jobflow, also when nobody waits.
+    pub(super) acts: bool,
+    /// Between two looks that find nothing.
+    pub(super) interval: Duration,
+    /// Most bytes of the log.
+    pub(super) log_size: usize,
 }
 
 impl Settings {
@@ -55,6 +70,34 @@ impl Settings {
             folder: text("mailbox"),
             mode: if seen { Mode::UnseenAndSetSeen } else { Mode::AllAndDelete },
         };
-        Ok(Self { account })
+        let minutes = positive("checkInterval").unwrap_or(INTERVAL);
+        let log_size = match field("logSize") {
+            Some(Value::Int(size)) => usize::try_from(size).unwrap_or(0).min(16 * 1024 * 1024),
+            _ => LOG_SIZE,
+        };
+        Ok(Self {
+            account,
+            disabled: !matches!(field("disabled"), Some(Value::Bool(false))),
+            acts: !matches!(text("action_type").as_str(), "" | "NoAction"),
+            interval: Duration::from_secs(minutes.saturating_mul(60)),
+            log_size,
+        })
+    }
+
+    /// Changes with whatever a connection is made of.
+    pub(super) fn mark(&self) -> blake3::Hash {
+        let secret = self.account.secret.as_ref().map_or("", |secret| secret.expose_secret());
+        blake3::hash(format!("{self:?}\n{secret}").as_bytes())
+    }
+
+    /// What mailbox it is: names of mails are unique within one.
+    pub(super) fn mailbox(&self) -> [u8; 16] {
+        let Account { protocol, host, user, folder, .. } = &self.account;
+        let port = self.account.port();
+        let hash =
+            blake3::hash(format!("{protocol:?}\n{host}\n{port}\n{user}\n{folder}").as_bytes());
+        let mut short = [0; 16];
+        short.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+        short
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn settle(
     let listens = !stepped.sources.is_empty();
     if listens {
         inner.mailbox.wait(id, stepped.sources.iter().copied());
+        inner.mails.awaited_all(&stepped.sources);
     }
     let flight = {
         let mut state = slot.lock();

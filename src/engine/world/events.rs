@@ -193,7 +193,10 @@ impl World<'_> {
         };
         let disabled = self.txn.field(&object, "disabled");
         let disabled = !matches!(disabled.as_deref(), Some(Plain::Bool(false)));
-        Ok(disabled.then(|| format!("the mail channel is disabled: {}", object.stub.path)))
+        if disabled {
+            return Ok(Some(format!("the mail channel is disabled: {}", object.stub.path)));
+        }
+        Ok(self.inner.mails.failure(channel, self.inner.clock.monotonic()))
     }
 
     fn take_message(

@@ -153,7 +153,7 @@ impl Wire {
     /// Counts what the server said; nothing means that it has gone.
     fn spend(&mut self, bytes: usize) -> Result<(), Trouble> {
         if self.left == 0 {
-            return Err(Trouble::Broken("the mail server says too much".to_owned()));
+            return Err(Trouble::Excess("the mail server says too much".to_owned()));
         }
         if bytes == 0 {
             return Err(Trouble::Broken("the mail server closed the connection".to_owned()));

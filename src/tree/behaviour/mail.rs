@@ -34,7 +34,12 @@ impl Behaviour for MailChannel {
     }
 
     fn after_read(&self, view: &View, object: &mut Object) -> Result<(), Fault> {
-        Channel.after_read(view, object)
+        Channel.after_read(view, object)?;
+        let log = view.mail_log(object.id())?;
+        if !log.is_empty() {
+            object.fields.insert("log".to_owned(), log.into());
+        }
+        Ok(())
     }
 
     fn properties(&self, view: &View, stub: &Stub) -> Result<Dict, Fault> {
@@ -46,7 +51,8 @@ impl Behaviour for MailChannel {
     }
 
     fn after_delete(&self, txn: &mut Txn, id: ObjectId) -> Result<(), Fault> {
-        Channel.after_delete(txn, id)
+        Channel.after_delete(txn, id)?;
+        txn.drop_mails(id)
     }
 }
 

@@ -92,12 +92,34 @@ impl Fake {
         }
     }
 
+    pub(crate) fn is_pop(&self) -> bool {
+        self.protocol == Protocol::Pop
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 
+    /// A mail comes.
+    pub(crate) fn add(&self, mail: &str) {
+        let mut state = self.state();
+        let uid = state.mails.last().map_or(500, |(uid, _)| uid + 1);
+        state.mails.push((uid, mail.to_owned()));
+        state.seen.push(false);
+    }
+
     pub(crate) fn left(&self) -> Vec<String> {
         self.state().mails.iter().map(|(_, mail)| mail.clone()).collect()
+    }
+
+    /// How often somebody logged in.
+    pub(crate) fn visits(&self) -> usize {
+        let word = if self.protocol == Protocol::Imap { "SELECT" } else { "LIST" };
+        self.state().heard.iter().filter(|line| line.contains(word)).count()
     }
 }
 

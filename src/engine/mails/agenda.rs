@@ -1,0 +1,214 @@
+//! The channels, and when each is looked at next.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kompira_schema::error::{Fault, Kind};
+use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::value::Ref;
+
+use super::round::{Ending, Round};
+use super::settings::Settings;
+use super::{RETRY, ROUNDS_MAX};
+use crate::engine::inner::{Inner, myself};
+use crate::engine::vm::request::Source;
+use crate::tree::MailName;
+
+/// A receiver that begins to wait where nobody did lets the mailbox be looked at, but not sooner
+/// than this after the last look. Reason: a loop of short waits must not become one of logins.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// A channel that is switched on.
+struct Entry {
+    rev: Rev,
+    mark: blake3::Hash,
+    /// Why they cannot be used, else.
+    settings: Result<Arc<Settings>, String>,
+    /// When it is looked at, if anybody wants its mails.
+    next: Duration,
+    /// When the last look ended.
+    last: Option<Duration>,
+    /// Why the last look failed.
+    failed: Option<String>,
+    /// Mails that stay where they are, as far as the log says so already.
+    left: HashSet<MailName>,
+}
+
+/// All mail channels.
+#[derive(Default)]
+pub(super) struct Agenda {
+    looked: bool,
+    /// The channels that are switched off, and when that was seen.
+    off: HashMap<ObjectId, Rev>,
+    entries: HashMap<ObjectId, Entry>,
+    /// Looks under way, also at channels that were switched off meanwhile: none is looked at by two.
+    running: HashSet<ObjectId>,
+}
+
+impl Agenda {
+    pub(super) fn is_new(&self) -> bool {
+        !self.looked
+    }
+
+    pub(super) fn known(&self) -> HashSet<ObjectId> {
+        self.entries.keys().copied().collect()
+    }
+
+    /// Looks through the channels; those whose settings changed are due.
+    pub(super) fn look(&mut self, inner: &Inner, now: Duration) -> Result<(), Fault> {
+        let view = inner.tree.view();
+        let channels = view.mail_channels()?;
+        let there: HashSet<ObjectId> = channels.iter().map(|(id, _)| *id).collect();
+        self.off.retain(|id, _| there.contains(id));
+        self.entries.retain(|id, _| there.contains(id));
+        for (id, rev) in channels {
+            let seen = self.entries.get(&id).map(|entry| entry.rev);
+            if seen.or_else(|| self.off.get(&id).copied()) == Some(rev) {
+                continue;
+            }
+            let object = match view.get(&myself(), id) {
+                Ok(object) => object,
+                Err(fault) if fault.kind() == Kind::NotFound => continue,
+                Err(fault) => return Err(fault),
+            };
+            let settings = Settings::read(&view, &object);
+            if settings.as_ref().is_ok_and(|settings| settings.disabled) {
+                self.entries.remove(&id);
+                self.off.insert(id, rev);
+                inner.mails.failures.clear(id);
+                continue;
+            }
+            self.off.remove(&id);
+            self.put(inner, id, rev, settings, now);
+        }
+        self.looked = true;
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        inner: &Inner,
+        id: ObjectId,
+        rev: Rev,
+        settings: Result<Settings, String>,
+        now: Duration,
+    ) {
+        let mark = match &settings {
+            Ok(settings) => settings.mark(),
+            Err(why) => blake3::hash(why.as_bytes()),
+        };
+        let settings = settings.map(Arc::new);
+        match self.entries.get_mut(&id) {
+            Some(entry) if entry.mark == mark => entry.rev = rev,
+            Some(entry) => {
+                (entry.rev, entry.mark, entry.settings, entry.next) = (rev, mark, settings, now);
+                entry.left.clear();
+                inner.mails.failures.clear(id);
+            }
+            None => {
+                let entry = Entry {
+                    rev,
+                    mark,
+                    settings,
+                    next: now,
+                    last: None,
+                    failed: None,
+                    left: HashSet::new(),
+                };
+                self.entries.insert(id, entry);
+            }
+        }
+    }
+
+    /// Somebody began to wait.
+    pub(super) fn awaited(&mut self, inner: &Inner, id: ObjectId) {
+        let waiting = inner.tree.view().waiting_for(id);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let acts = entry.settings.as_ref().is_ok_and(|settings| settings.acts);
+        if acts || waiting > 1 || entry.failed.is_some() {
+            return;
+        }
+        let soon = entry.last.map_or(Duration::ZERO, |last| last.saturating_add(AGAIN));
+        entry.next = entry.next.min(soon);
+    }
+
+    /// A look has ended.
+    pub(super) fn ended(&mut self, inner: &Inner, id: ObjectId, ending: Ending, now: Duration) {
+        self.running.remove(&id);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.last = Some(now);
+        entry.left.extend(ending.left);
+        let interval = entry.settings.as_ref().map_or(RETRY, |settings| settings.interval);
+        match &ending.failed {
+            // The settings have changed since: it is due already.
+            _ if ending.mark != entry.mark => {}
+            Some(why) => {
+                entry.next = now.saturating_add(interval);
+                inner.mails.failures.set(id, why.clone(), entry.next);
+                inner.wake_all(Source::Reference(Ref::Object(id)));
+            }
+            None if ending.taken > 0 => entry.next = now,
+            None => entry.next = now.saturating_add(interval),
+        }
+        if ending.failed.is_none() {
+            inner.mails.failures.clear(id);
+        }
+        if ending.failed != entry.failed {
+            match &ending.failed {
+                Some(why) => tracing::warn!(channel = id.0, why, "mails cannot be fetched"),
+                None => tracing::info!(channel = id.0, "mails can be fetched again"),
+            }
+        }
+        entry.failed = ending.failed;
+    }
+
+    /// Begins what is due; answers when something is due next.
+    pub(super) fn begin(
+        &mut self,
+        inner: &Inner,
+        now: Duration,
+        mut start: impl FnMut(ObjectId, Round) -> std::io::Result<()>,
+    ) -> Option<Duration> {
+        let running = &mut self.running;
+        let view = inner.tree.view();
+        let mut next: Option<Duration> = None;
+        // Who waits longest is first when there is no room for all.
+        let mut due: Vec<_> =
+            self.entries.iter_mut().filter(|(id, _)| !running.contains(id)).collect();
+        due.sort_by_key(|(id, entry)| (entry.next, **id));
+        for (&id, entry) in due {
+            let acts = entry.settings.as_ref().is_ok_and(|settings| settings.acts);
+            if !acts && view.waiting_for(id) == 0 {
+                continue;
+            }
+            if entry.next > now {
+                next = Some(next.map_or(entry.next, |next| next.min(entry.next)));
+                continue;
+            }
+            if running.len() >= ROUNDS_MAX {
+                // The end of one wakes us.
+                continue;
+            }
+            let round = Round {
+                channel: id,
+                rev: entry.rev,
+                mark: entry.mark,
+                settings: entry.settings.clone(),
+                failed: entry.failed.clone(),
+                left: entry.left.clone(),
+            };
+            match start(id, round) {
+                Ok(()) => {
+                    running.insert(id);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "mails cannot be fetched");
+                    entry.next = now.saturating_add(RETRY);
+                    next = Some(next.map_or(entry.next, |next| next.min(entry.next)));
+                }
+            }
+        }
+        next
+    }
+}
