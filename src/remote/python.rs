@@ -59,7 +59,7 @@ impl Default for Options {
             env: Vec::new(),
             call: Duration::from_secs(60),
             load: Duration::from_secs(10),
-            start: Duration::from_secs(20),
+            start: Duration::from_secs(30),
             memory: 2 << 30,
             file: 64 << 20,
         }
@@ -263,7 +263,8 @@ impl Python {
             }
         };
         let limit = Limit { stopped: &self.stopped, until: Instant::now() };
-        let mut worker = match slot.take().filter(|worker| worker.is_good()) {
+        let held = slot.take().and_then(|mut worker| worker.is_good().then_some(worker));
+        let mut worker = match held {
             Some(worker) => worker,
             None => self.begin(kind)?,
         };

@@ -167,3 +167,71 @@ fn a_safe_library_has_neither_files_nor_network() {
         console(client, "calls", "print(./fine.f(1.5)) -> { try | [./file.f] } => print($ERROR)");
     assert_eq!(said, "1\nNameError: name 'open' is not defined (/root/file, line 2, in f)\n");
 }
+
+/// Whether a process is gone, or is only not yet reaped.
+fn is_gone(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
+// rule: language/libraries
+// rule: operations/python
+#[test]
+fn a_killed_server_takes_its_python_along_and_the_call_is_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::on(&data, &Options::default());
+    let client = server.client();
+    let source = "import os\ndef f():\n    print(os.getpid())\n    while True:\n        pass\n";
+    library(&client, "/root", "lib", source);
+    client.create("/root", "loops", "Jobflow", json!({"source": "[x = 1 + ./lib.f()]"}));
+    let started = client.post("/root/loops.execute", &json!({})).expect(200).json();
+    let process = started.as_str().unwrap().to_owned();
+    let pid = loop {
+        let console = client.get(&process).expect(200).json()["console"].clone();
+        match console.as_str().and_then(|text| text.strip_suffix('\n')) {
+            Some(pid) => break pid.to_owned(),
+            None => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    };
+    assert!(!is_gone(&pid));
+    server.kill();
+    while !is_gone(&pid) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let server = Server::on(&data, &Options::default());
+    let client = server.client();
+    let end = client.post(&format!("{process}.wait"), &json!({"timeout": 60})).expect(200).json();
+    assert_eq!(end["status"], "ABORTED", "{end}");
+    assert!(end["error"].as_str().unwrap().contains("interrupted"), "{end}");
+}
+
+// rule: tree/libraries
+#[test]
+fn the_mounted_file_of_a_library_says_why_it_does_not_load() {
+    let mount = std::path::Path::new("/dev/fuse").exists();
+    let server = Server::with(&Options { mount, ..Options::default() });
+    let client = &server.client();
+    library(client, "/root", "lib", "import nothing_of_this_name\n");
+    let (_, told) = state(client, "/root/lib");
+    if mount {
+        let out = std::process::Command::new("getfattr")
+            .args(["--only-values", "-n", "user.kompira.errors"])
+            .arg(server.mount().join("root/lib"))
+            .output();
+        if let Ok(out) = out {
+            assert_eq!(String::from_utf8_lossy(&out.stdout), told, "{out:?}");
+        }
+    }
+    assert!(told.contains("nothing_of_this_name"), "{told}");
+}
+
+// rule: language/libraries
+#[test]
+fn the_example_of_a_library_runs() {
+    let server = Server::start();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples");
+    server.stdout(&["import-dir", examples]);
+    let said = server.stdout(&["run", "/root/examples/word_count"]);
+    assert!(said.contains("sea: 3\nshe: 2\n"), "{said}");
+}

@@ -318,6 +318,26 @@ fn without_an_interpreter_nothing_runs_and_the_reason_is_told() {
 
 // rule: operations/python
 #[test]
+fn a_process_that_was_killed_while_it_had_nothing_to_do_is_replaced() {
+    let mut held = Held::new(&[("/a", "import os\ndef a():\n    return os.getpid()\n")]);
+    let python = python();
+    let mut pid = || match call(&python, (Kind::Source, &mut held), "/a", "a", vec![]) {
+        Ok(Value::Int(pid)) => i32::try_from(pid).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let first = pid();
+    assert_eq!(pid(), first);
+    let killed = nix::unistd::Pid::from_raw(first);
+    nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let stat = format!("/proc/{first}/stat");
+    while !std::fs::read_to_string(&stat).unwrap_or_default().contains(") Z ") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_ne!(pid(), first);
+}
+
+// rule: operations/python
+#[test]
 fn no_process_is_left_when_the_server_stops() {
     let mut held = Held::new(&[("/a", "import os\ndef a():\n    return os.getpid()\n")]);
     let python = python();

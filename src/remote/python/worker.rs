@@ -109,9 +109,9 @@ impl Worker {
         }
     }
 
-    /// Whether it takes another order.
-    pub(super) fn is_good(&self) -> bool {
-        !self.spent
+    /// Whether it takes another order: it lives, and has not worked too long.
+    pub(super) fn is_good(&mut self) -> bool {
+        !self.spent && matches!(self.child.try_wait(), Ok(None))
     }
 
     /// What it looked for since it last forgot.

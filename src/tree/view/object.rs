@@ -31,13 +31,20 @@ impl View {
         self.object(who, head)
     }
 
-    /// What is wrong with a jobflow, as `kompira check` shows it; `None` for one that can be run and
-    /// for other objects. The caller needs read (rule: `language/errors`).
+    /// What is wrong with a jobflow, as `kompira check` shows it, or why a library does not load;
+    /// `None` for one that can be run and for other objects. The caller needs read (rules:
+    /// `language/errors`, `tree/libraries`).
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Denied`].
     pub fn compile_report(&self, who: &Caller, id: ObjectId) -> Result<Option<String>, Fault> {
         let object = self.get(who, id)?;
+        if self.library_of(&object).is_some() {
+            return Ok(match (object.fields.get("executable"), object.fields.get("document")) {
+                (Some(Value::Bool(false)), Some(Value::Str(why))) => Some(why.clone()),
+                _ => None,
+            });
+        }
         let broken =
             matches!(object.fields.get("errors"), Some(Value::Dict(errors)) if !errors.is_empty());
         let Some(Value::Str(source)) = object.fields.get("source").filter(|_| broken) else {
