@@ -329,8 +329,11 @@ fn a_process_that_was_killed_while_it_had_nothing_to_do_is_replaced() {
     assert_eq!(pid(), first);
     let killed = nix::unistd::Pid::from_raw(first);
     nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).unwrap();
-    let stat = format!("/proc/{first}/stat");
-    while !std::fs::read_to_string(&stat).unwrap_or_default().contains(") Z ") {
+    // It has ended with its last thread.
+    let (stat, tasks) = (format!("/proc/{first}/stat"), format!("/proc/{first}/task"));
+    while !std::fs::read_to_string(&stat).unwrap_or_default().contains(") Z ")
+        || std::fs::read_dir(&tasks).map_or(0, Iterator::count) > 1
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_ne!(pid(), first);
