@@ -5,6 +5,7 @@
 
 mod compiler;
 mod first;
+mod git;
 mod guard;
 mod hardware;
 mod leftover;
@@ -242,6 +243,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         tree: opened.tree.clone(),
         keys: opened.keys,
         engine: opened.engine.clone(),
+        repositories: Some(opened.repositories),
         clock: Arc::clone(&clock),
         shutdown: shutdown.clone(),
         pool: Pool::default(),

@@ -13,6 +13,7 @@ mod fsck;
 mod names;
 mod process;
 mod refs;
+mod repository;
 mod run;
 mod serve;
 mod status;
@@ -96,6 +97,8 @@ enum Command {
     Restore(backup::Restore),
     /// List the objects that refer to an object
     Refs(refs::Refs),
+    /// Synchronise a directory with a git repository
+    Repository(repository::Repository),
     /// Check the store, and repair what follows from other parts of it
     Fsck(fsck::Fsck),
     /// Find what is wrong with jobflow sources
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Backup(command) => with_runtime(command.main(&cli.globals)),
         Command::Restore(command) => with_runtime(command.main(&cli.globals)),
         Command::Refs(command) => with_runtime(command.main(&cli.globals)),
+        Command::Repository(command) => with_runtime(command.main(&cli.globals)),
         Command::Fsck(command) => with_runtime(command.main(&cli.globals)),
         Command::Check(command) => command.main(),
         Command::Fmt(command) => command.main(),

@@ -144,6 +144,7 @@ impl Engine {
             tree,
             builtins,
             runner,
+            repositories: std::sync::OnceLock::new(),
             clock,
             limits,
         });
@@ -164,6 +165,11 @@ impl Engine {
             engine.thread("engine-expiry", expire)?;
         }
         Ok(engine)
+    }
+
+    /// Says by whom jobflows synchronise Repository objects; the first one counts.
+    pub fn synchronise_by(&self, repositories: Arc<crate::transfer::git::Repositories>) {
+        let _first = self.inner.repositories.set(repositories);
     }
 
     /// Begins to run what `/scheduler` holds; until then nothing of it is due.

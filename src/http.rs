@@ -45,6 +45,7 @@ use crate::base::clock::Clock;
 use crate::base::shutdown::Shutdown;
 use crate::engine::Engine;
 use crate::secrets::Keys;
+use crate::transfer::git::Repositories;
 use crate::tree::Tree;
 
 pub use hub::Hub;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// Runs jobflows; absent while only the tree is served (`token create` without a server).
     pub engine: Option<Engine>,
+    /// Synchronises Repository objects.
+    pub repositories: Option<Arc<Repositories>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Says when to stop.

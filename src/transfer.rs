@@ -7,6 +7,7 @@ pub mod archive;
 pub mod backup;
 pub mod directory;
 pub mod export;
+pub mod git;
 pub mod import;
 pub mod linesep;
 pub mod sink;

@@ -18,6 +18,7 @@ mod objects;
 mod paths;
 mod processes;
 mod properties;
+mod repositories;
 mod schedules;
 mod services;
 mod serving;

@@ -91,6 +91,8 @@ kinds! {
     Version = "KF1030", 500, EIO;
     /// A rename between what is kept as objects and what is kept as plain files: copy and delete.
     CrossDevice = "KF1031", 400, EXDEV;
+    /// An outside system refused or failed (a git repository).
+    Outside = "KF1032", 502, EIO;
     /// A fault of ours.
     Internal = "KF1099", 500, EIO;
 }

@@ -8,7 +8,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
 use super::compiler::Jobflows;
-use super::{Mode, Start, hardware, leftover};
+use super::{Mode, Start, git, hardware, leftover};
 use crate::audit::FileSink;
 use crate::base::clock::Clock;
 use crate::engine::{Engine, Limits};
@@ -17,6 +17,7 @@ use crate::remote::local::{self, Local};
 use crate::remote::python::{self, Python};
 use crate::secrets::Keys;
 use crate::store::{self, Store};
+use crate::transfer::git::Repositories;
 use crate::tree::{self, DEFAULT_REALM, Tree};
 
 /// Variables of the server that commands of jobflows see; all others stay with the server.
@@ -31,6 +32,7 @@ pub(super) struct Opened {
     pub(super) tree: Tree,
     pub(super) keys: Arc<Keys>,
     pub(super) engine: Option<Engine>,
+    pub(super) repositories: Arc<Repositories>,
     pub(super) initial_password: Option<String>,
 }
 
@@ -93,15 +95,19 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
         Mode::Full => Some(engine(start, &tree, of_engine)?),
         Mode::Tree => None,
     };
+    let dir = start.data.join("repository");
+    let git = Arc::new(git::Outside::new(local()));
+    let repositories = Arc::new(Repositories::new(tree.clone(), dir, git));
     if let Some(engine) = &engine {
+        engine.synchronise_by(Arc::clone(&repositories));
         tree.count_receivers_by(engine.receivers());
     }
-    Ok(Opened { tree, keys, engine, initial_password })
+    Ok(Opened { tree, keys, engine, repositories, initial_password })
 }
 
-/// The job engine with its manager on this machine.
-fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, Fault> {
-    let local = Local::new(local::Options {
+/// Runs commands on this machine.
+fn local() -> Local {
+    Local::new(local::Options {
         // Ours whatever has happened to the file since the start.
         helper: PathBuf::from("/proc/self/exe"),
         home: std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from),
@@ -110,8 +116,12 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .collect(),
-    });
-    let runner = Manager::new(DEFAULT_REALM, Arc::new(local), start.pool_size);
+    })
+}
+
+/// The job engine with its manager on this machine.
+fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, Fault> {
+    let runner = Manager::new(DEFAULT_REALM, Arc::new(local()), start.pool_size);
     let limits = Limits { commands: start.pool_size, missed: start.missed, ..Limits::default() };
     let engine = Engine::start(
         tree.clone(),

@@ -125,6 +125,10 @@ fn meaning(kind: Kind) -> (&'static str, &'static str) {
         Kind::Version => {
             ("The data were written by a newer version.", "use that version or a later one")
         }
+        Kind::Outside => (
+            "A system outside, such as a git repository, refused or failed.",
+            "the message says what it answered: check its address, the account and the network",
+        ),
         Kind::CrossDevice => (
             "Objects and plain files are kept apart.",
             "copy it and remove the original: mv does so by itself",

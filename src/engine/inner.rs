@@ -1,7 +1,7 @@
 //! What all parts of the engine share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
@@ -34,12 +34,15 @@ use crate::base::clock::{Alarm, Clock};
 use crate::fail_point;
 use crate::remote::Runner;
 use crate::store::{Family, Snapshot};
+use crate::transfer::git::Repositories;
 use crate::tree::Tree;
 
 pub(super) struct Inner {
     pub(super) tree: Tree,
     pub(super) builtins: Arc<vm::Builtins>,
     pub(super) runner: Arc<dyn Runner>,
+    /// Synchronises Repository objects, once it is handed in.
+    pub(super) repositories: OnceLock<Arc<Repositories>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) queue: Queue,

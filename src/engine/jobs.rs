@@ -6,6 +6,7 @@ mod files;
 mod http;
 mod library;
 mod mail;
+mod repository;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +117,9 @@ pub(super) fn prepare(
     }
     if name == LIBRARY_CALL {
         return library::prepare(view, who, positional, named);
+    }
+    if let ("initialize" | "push" | "pull", [target, rest @ ..]) = (name, positional) {
+        return repository::prepare(view, who, name, target, (rest, named));
     }
     let Some(signature) = signature::job(name) else {
         return Err(Refusal::Error(format!("undefined function: {name}")));

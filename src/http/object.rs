@@ -8,6 +8,7 @@ mod list;
 mod range;
 mod relocate;
 mod render;
+mod repository;
 mod submit;
 mod view;
 mod write;
@@ -64,6 +65,14 @@ pub(super) async fn submit(ask: &Arc<Ask>, body: Body) -> Answer {
 pub(super) async fn relocate(ask: &Arc<Ask>, body: Body) -> Answer {
     let body = ask.body(body).await?;
     ask.blocking(move |ask| relocate::relocate(ask, body)).await
+}
+
+/// `.initialize`, `.push`, `.pull`.
+pub(super) async fn synchronise(ask: &Arc<Ask>, body: Body) -> Answer {
+    let body = ask.body(body).await?;
+    let asked = Arc::clone(ask);
+    // It may take minutes: it does not hold a place of the quick requests.
+    ask.service.pool.wait(move || repository::synchronise(&asked, body)).await
 }
 
 /// `.attachments/…`.

@@ -400,6 +400,9 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::Attachment | Resource::AttachmentElement => {
             Box::pin(object::attachment(ask, body)).await
         }
+        Resource::Initialize | Resource::Push | Resource::Pull => {
+            Box::pin(object::synchronise(ask, body)).await
+        }
         Resource::Rendered => Box::pin(ask.blocking(object::rendered)).await,
         Resource::Send => Box::pin(channel::send(ask, body)).await,
         Resource::Recv => Box::pin(channel::recv(ask, body)).await,

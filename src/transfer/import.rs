@@ -103,6 +103,20 @@ pub enum Event {
     },
 }
 
+/// What an import in one commit does besides.
+#[derive(Default)]
+pub struct Besides<'a> {
+    /// Which objects are imported, by their stems joined by `/`; the others stay as they are.
+    pub only: Option<&'a dyn Fn(&str) -> bool>,
+    /// Done before the objects, in their commit.
+    pub before: Option<&'a mut InCommit<'a>>,
+    /// Done after them.
+    pub after: Option<&'a mut InCommit<'a>>,
+}
+
+/// A part of a commit. A conflict runs it again.
+pub type InCommit<'a> = dyn FnMut(&mut Txn) -> Result<(), Fault> + 'a;
+
 /// Imports directories as one import.
 ///
 /// # Errors
@@ -114,6 +128,22 @@ pub fn import_dir(
     sources: &[PathBuf],
     keys: &[&Keys],
     options: &Options,
+    told: &mut dyn FnMut(Event),
+) -> Result<Counters, Fault> {
+    import_besides(tree, who, sources, keys, options, Besides::default(), told)
+}
+
+/// The same, with more in the one commit of an atomic import.
+///
+/// # Errors
+/// As [`import_dir`], and those of what is done besides.
+pub fn import_besides(
+    tree: &Tree,
+    who: &Caller,
+    sources: &[PathBuf],
+    keys: &[&Keys],
+    options: &Options,
+    mut besides: Besides<'_>,
     told: &mut dyn FnMut(Event),
 ) -> Result<Counters, Fault> {
     told(Event::Line("import data: start...".to_owned()));
@@ -130,6 +160,10 @@ pub fn import_dir(
         notes.extend(scan.notes);
     }
     let imported: HashSet<String> = found.iter().map(|one| plan::relative(&one.path)).collect();
+    if let Some(only) = besides.only {
+        // A directory without a record says nothing but that it is there.
+        found.retain(|one| one.dir && one.record.is_none() || only(&one.place));
+    }
     let counters = Counters::default();
     let mut import = Import {
         tree,
@@ -148,7 +182,7 @@ pub fn import_dir(
         }
     }
     if options.atomic || options.dry_run {
-        import.all_in_one(&found)?;
+        import.all_in_one(&found, &mut besides)?;
     } else {
         import.one_by_one(&found)?;
         tree.sync()?;
@@ -170,7 +204,11 @@ impl Import<'_> {
         })
     }
 
-    fn all_in_one(&mut self, found: &[scan::Found]) -> Result<(), Fault> {
+    fn all_in_one(
+        &mut self,
+        found: &[scan::Found],
+        besides: &mut Besides<'_>,
+    ) -> Result<(), Fault> {
         let (tree, who) = (self.tree, self.who);
         let start = self.counters;
         let (atomic, dry_run) = (self.options.atomic, self.options.dry_run);
@@ -179,10 +217,16 @@ impl Import<'_> {
         let done = tree.write(who, Durability::Synced, |txn| {
             self.counters = start;
             self.created.clear();
+            if let Some(before) = &mut besides.before {
+                before(txn)?;
+            }
             self.run(found, &mut |work| work(txn))?;
             if atomic && self.counters.error > 0 {
                 let told = message!("import.atomic_failed", count = self.counters.error);
                 return Err(Fault::new(Kind::Invalid, told));
+            }
+            if let Some(after) = &mut besides.after {
+                after(txn)?;
             }
             if dry_run { Err(dropped()) } else { Ok(()) }
         });

@@ -9,6 +9,7 @@ mod fields;
 mod former;
 mod import;
 mod mail;
+mod log;
 mod place;
 mod queue;
 mod record_audit;

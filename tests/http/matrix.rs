@@ -294,6 +294,10 @@ impl Lab {
                 let channel = self.object("Channel", json!({}));
                 at(self.object("Form", json!({"submitObject": channel})) + ".submit")
             }
+            // Permitted, but without an address: no git is run here.
+            "initializeRepository" => at(self.object("Repository", json!({})) + ".initialize"),
+            "pushRepository" => at(self.object("Repository", json!({})) + ".push"),
+            "pullRepository" => at(self.object("Repository", json!({})) + ".pull"),
             "send" => with(self.object("Channel", json!({})) + ".send", json!("m")),
             "recv" => {
                 let path = self.object("Channel", json!({}));

@@ -19,8 +19,8 @@ use crate::lang::program::{ControlJob, FIRST_PARAMETER, Shape};
 /// Bytes of a command, and of a script's arguments: what one argument of `execve` may be, less some room.
 const COMMAND_BYTES_MAX: usize = 114_688;
 
-/// The method that asks another machine whether it would answer.
-const CONN_CHECK: &str = "conn_check";
+/// Methods of objects that wait for another machine.
+const WAITING: [&str; 4] = ["conn_check", "initialize", "push", "pull"];
 
 type Flowed = Result<Flow, Box<Abend>>;
 
@@ -308,19 +308,27 @@ impl Machine {
                 if shape.input {
                     return Err(Raise::new("a function takes no standard input").into());
                 }
-                if let Some(target) = self.checked(callee) {
-                    let given = self.given(host, first + 2, shape, CONN_CHECK)?;
-                    if !given.positional.is_empty() {
-                        return Err(too_many(CONN_CHECK, 0).into());
+                if let Some((target, method)) = self.slow_method(callee) {
+                    let given = self.given(host, first + 2, shape, method)?;
+                    let checks = method == "conn_check";
+                    if checks && !given.positional.is_empty() {
+                        return Err(too_many(method, 0).into());
                     }
-                    if let Some((name, _)) = given.named.first() {
-                        return Err(unexpected(CONN_CHECK, name).into());
+                    if let Some((name, _)) = given.named.first().filter(|_| checks) {
+                        return Err(unexpected(method, name).into());
                     }
-                    let target = self.heap.export(host, target)?;
+                    let mut positional = vec![self.heap.export(host, target)?];
+                    for value in given.positional {
+                        positional.push(self.heap.export(host, value)?);
+                    }
+                    let mut named = Vec::with_capacity(given.named.len());
+                    for (name, value) in given.named {
+                        named.push((name.to_string(), self.heap.export(host, value)?));
+                    }
                     return self.block(Request::Builtin {
-                        name: CONN_CHECK.to_owned(),
-                        positional: vec![target],
-                        named: Vec::new(),
+                        name: method.to_owned(),
+                        positional,
+                        named,
                         control: Control::default(),
                     });
                 }
@@ -386,14 +394,12 @@ impl Machine {
         Ok(Some(Request::Builtin { name, positional, named, control: Control::default() }))
     }
 
-    /// The object whose connection a method checks: such a method waits for a machine, so it is run
-    /// as a job of its own.
-    fn checked(&self, callee: Value) -> Option<Value> {
+    /// The object and the method, if it waits for a machine: it is then run as a job of its own.
+    fn slow_method(&self, callee: Value) -> Option<(Value, &'static str)> {
         match self.heap.as_function(callee)? {
-            Function::Method(Receiver(target @ Value::Ref(RefKind::Object, _)), name)
-                if **name == *CONN_CHECK =>
-            {
-                Some(*target)
+            Function::Method(Receiver(target @ Value::Ref(RefKind::Object, _)), name) => {
+                let method = WAITING.into_iter().find(|method| **name == **method)?;
+                Some((*target, method))
             }
             _ => None,
         }

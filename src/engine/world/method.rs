@@ -183,6 +183,10 @@ impl World<'_> {
             "conn_check" => {
                 return Err(Raise::new("conn_check() waits: run it as a job, [server.conn_check]"));
             }
+            "initialize" | "push" | "pull" => {
+                let told = format!("{name}() waits: run it as a job, [repository.{name}]");
+                return Err(Raise::new(told));
+            }
             _ => return Err(Raise::new(format!("{name}() is not available yet"))),
         }
         Ok(Value::Null)

@@ -79,6 +79,7 @@ impl World {
             tree,
             keys,
             engine: None,
+            repositories: None,
             clock,
             shutdown,
             pool: Pool::default(),

@@ -283,6 +283,10 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
     ("Health", &[], &[("status", "string")]),
     ("Submission", &[], &[("values", "object"), ("objects", "string[]")]),
     ("Submitted", &[], &[("sent", "string"), ("process", "string")]),
+    ("Initialize", &[], &[]),
+    ("Push", &[], &[("branch", "string?"), ("message", "string?")]),
+    ("Pull", &[], &[("branch", "string?")]),
+    ("Synchronised", &[], &[("log", "string")]),
     ("Batch", &["operations"], &[("operations", "Operation[]")]),
     (
         "Operation",

@@ -594,6 +594,33 @@ pub static ROWS: &[Row] = &[
             .gives(200, Gives::Json("Called"))],
     },
     Row {
+        resource: Resource::Initialize,
+        path: "/{path}.initialize",
+        tag: "repositories",
+        raw: false,
+        verbs: &[post("initializeRepository", "Clone a repository and import it", WRITE)
+            .takes(Takes::MaybeJson("Initialize"))
+            .gives(200, Gives::Json("Synchronised"))],
+    },
+    Row {
+        resource: Resource::Push,
+        path: "/{path}.push",
+        tag: "repositories",
+        raw: false,
+        verbs: &[post("pushRepository", "Export, commit and push", WRITE)
+            .takes(Takes::MaybeJson("Push"))
+            .gives(200, Gives::Json("Synchronised"))],
+    },
+    Row {
+        resource: Resource::Pull,
+        path: "/{path}.pull",
+        tag: "repositories",
+        raw: false,
+        verbs: &[post("pullRepository", "Pull and import", WRITE)
+            .takes(Takes::MaybeJson("Pull"))
+            .gives(200, Gives::Json("Synchronised"))],
+    },
+    Row {
         resource: Resource::Send,
         path: "/{path}.send",
         tag: "channels",

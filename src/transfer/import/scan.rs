@@ -13,6 +13,8 @@ use kompira_schema::message;
 use kompira_schema::path::Name;
 use kompira_schema::record::Record;
 
+use crate::transfer::git::spelled;
+
 /// Directories below one another: a path of 1,024 characters has no more.
 const DEPTH_MAX: usize = 512;
 /// The advisory file that `export_dir --manifest` writes.
@@ -23,6 +25,8 @@ const EXPORT_MANIFEST: &str = ".kompira-export.yaml";
 pub(super) struct Found {
     /// Names below the source directory.
     pub(super) path: Vec<Name>,
+    /// The same as the file system spells it: stems joined by `/`.
+    pub(super) place: String,
     /// The object's directory.
     pub(super) dir: bool,
     /// The object's file.
@@ -61,8 +65,8 @@ pub(super) fn scan(source: &Path) -> Result<Scan, Fault> {
     let mut scan = Scan::default();
     let mut count = 0;
     // Depth first with an explicit stack: a hostile tree must not end ours.
-    let mut stack = vec![(source.to_owned(), Vec::new())];
-    while let Some((dir, path)) = stack.pop() {
+    let mut stack = vec![(source.to_owned(), Vec::new(), String::new())];
+    while let Some((dir, path, place)) = stack.pop() {
         let groups = match read_dir(&dir, &mut scan, path.is_empty(), &mut count) {
             Ok(groups) => groups,
             Err(error) if path.is_empty() => {
@@ -81,10 +85,10 @@ pub(super) fn scan(source: &Path) -> Result<Scan, Fault> {
         let mut below = Vec::new();
         for (_, group) in groups {
             let sub = group.dir.clone();
-            match group.object(&dir, &path, &mut scan.notes) {
+            match group.object(&dir, (&path, &place), &mut scan.notes) {
                 Ok(found) => {
                     if let Some(sub) = sub {
-                        below.push((sub, found.path.clone()));
+                        below.push((sub, found.path.clone(), found.place.clone()));
                     }
                     scan.found.push(found);
                 }
@@ -152,7 +156,7 @@ fn read_dir(
             scan.notes.push(ignored(&place));
             continue;
         }
-        let group = groups.entry(key(&stem)).or_default();
+        let group = groups.entry(spelled(&stem)).or_default();
         group.stem.get_or_insert(stem);
         match part {
             Part::Sidecar => group.sidecar = Some(place),
@@ -173,16 +177,14 @@ enum Part {
     Sidecar,
 }
 
-fn key(stem: &Stem) -> String {
-    match stem {
-        Stem::Name(name) => name.as_str().to_owned(),
-        Stem::Short(text) => text.clone(),
-    }
-}
-
 impl Group {
-    fn object(self, base: &Path, path: &[Name], notes: &mut Vec<Note>) -> Result<Found, Fault> {
-        let shown = || base.join(self.stem.as_ref().map(key).unwrap_or_default());
+    fn object(
+        self,
+        base: &Path,
+        (path, place): (&[Name], &str),
+        notes: &mut Vec<Note>,
+    ) -> Result<Found, Fault> {
+        let shown = || base.join(self.stem.as_ref().map(spelled).unwrap_or_default());
         if let Some(clash) = &self.clash {
             let told = message!("import.two_files", path = clash.display());
             return Err(Fault::new(Kind::Exists, told));
@@ -209,8 +211,11 @@ impl Group {
         let mode = self.file.as_deref().and_then(mode_of);
         let mut path = path.to_vec();
         path.push(name);
+        let stem = self.stem.as_ref().map(spelled).unwrap_or_default();
+        let place = if place.is_empty() { stem } else { format!("{place}/{stem}") };
         Ok(Found {
             path,
+            place,
             dir: self.dir.is_some(),
             file: self.file,
             suffix: self.suffix,

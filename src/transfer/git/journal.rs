@@ -1,0 +1,68 @@
+//! What an action adds to the log of its object.
+
+use jiff::Timestamp;
+use kompira_schema::catalogue::Lang;
+use kompira_schema::error::Fault;
+
+use super::Action;
+use crate::transfer::import::Event;
+
+/// Most lines of one action. Source: ours; the log is for a person.
+const LINES_MAX: usize = 200;
+
+/// Lines of one action. They are in one language, as those of an import are.
+pub(super) struct Journal {
+    head: String,
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Journal {
+    pub(super) fn new(now: Timestamp, action: &Action) -> Self {
+        let branch = action.branch().map(|branch| format!(" {branch}")).unwrap_or_default();
+        let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let head = format!("{now} {}{branch}", action.name());
+        Self { head, lines: Vec::new(), more: 0 }
+    }
+
+    /// Adds a line.
+    pub(super) fn say(&mut self, line: impl Into<String>) {
+        if self.lines.len() < LINES_MAX {
+            self.lines.push(line.into());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds the last line, whatever there was before.
+    pub(super) fn failed(&mut self, fault: &Fault) {
+        let text = fault.text(Lang::En).replace('\n', "\n    ");
+        self.lines.push(format!("failed: {text}"));
+    }
+
+    /// Adds what an import tells of one object.
+    pub(super) fn tell(&mut self, event: &Event) {
+        match event {
+            // What came in is told; which of its fields did, is not.
+            Event::Line(line) if line.starts_with("import fields") => {}
+            Event::Line(line) => self.say(line.clone()),
+            Event::Warning { at, told } => {
+                self.say(format!("warning: {at}: {}", told.text(Lang::En)));
+            }
+            Event::Error { at, fault } => {
+                self.say(format!("error: {at}: {}", fault.text(Lang::En).replace('\n', "; ")));
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.head);
+        for line in &self.lines {
+            text.extend(["  ", line, "\n"]);
+        }
+        if self.more > 0 {
+            text.push_str(&format!("  and {} more lines\n", self.more));
+        }
+        text
+    }
+}
