@@ -106,8 +106,9 @@ pub enum Event {
 /// What an import in one commit does besides.
 #[derive(Default)]
 pub struct Besides<'a> {
-    /// Which objects are imported, by their stems joined by `/`; the others stay as they are.
-    pub only: Option<&'a dyn Fn(&str) -> bool>,
+    /// Which objects are imported, by their stems joined by `/` and whether they are directories
+    /// without a record; the others stay as they are.
+    pub only: Option<&'a dyn Fn(&str, bool) -> bool>,
     /// Done before the objects, in their commit.
     pub before: Option<&'a mut InCommit<'a>>,
     /// Done after them.
@@ -161,8 +162,7 @@ pub fn import_besides(
     }
     let imported: HashSet<String> = found.iter().map(|one| plan::relative(&one.path)).collect();
     if let Some(only) = besides.only {
-        // A directory without a record says nothing but that it is there.
-        found.retain(|one| one.dir && one.record.is_none() || only(&one.place));
+        found.retain(|one| only(&one.place, one.dir && one.record.is_none()));
     }
     let counters = Counters::default();
     let mut import = Import {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Options, Server};
 
 fn git(dir: &Path, words: &[&str]) -> String {
     let done = Command::new("git")
@@ -35,6 +35,12 @@ fn commit(dir: &Path, file: &str, text: &str) {
     git(&other, &["add", "-A"]);
     git(&other, &["commit", "-q", "-m", "by the other"]);
     git(&other, &["push", "-q", "origin", "HEAD:main"]);
+}
+
+/// A server that asks no proxy for this machine.
+fn direct() -> Server {
+    let env = ["no_proxy", "NO_PROXY"].map(|name| (name.to_owned(), "*".to_owned()));
+    Server::with(&Options { env: env.to_vec(), ..Options::default() })
 }
 
 fn repository(client: &Client, url: &str) {
@@ -86,7 +92,7 @@ fn a_repository_is_synchronised_by_requests_and_by_commands() {
 // rule: http/repositories
 #[test]
 fn a_wrong_address_is_told_without_the_password() {
-    let server = Server::start();
+    let server = direct();
     let client = server.client();
     // Port 1 of this machine: nobody listens.
     repository(&client, "http://sato:old-4711@127.0.0.1:1/x.git");
@@ -148,4 +154,41 @@ fn jobflows_synchronise_repositories() {
     assert!(ended.to_string().contains("run it as a job"), "{ended}");
     let ended = run("[/repo.pull: 'main', 'too', 'many']");
     assert_ne!(ended["status"], "DONE", "{ended}");
+}
+
+// rule: tree/repository-secrets
+#[test]
+fn git_gets_the_password_from_its_helper() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let server = direct();
+    let client = server.client();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // A web server that asks who it is, and lets nobody in.
+    let asked = std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<String> =
+                lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let account = head.iter().find(|line| line.starts_with("Authorization: ")).cloned();
+            let status = if account.is_some() { "403 No" } else { "401 Who" };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\
+                 Connection: close\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            if let Some(account) = account {
+                return account;
+            }
+        }
+        unreachable!("it listens for ever");
+    });
+    repository(&client, &format!("http://127.0.0.1:{port}/x.git"));
+    let fields = json!({"username": "sato", "password": "pass-4711"});
+    client.patch("/repo", &json!({"fields": fields})).expect(200);
+    let reply = client.post("/repo.initialize", &json!({})).expect(502);
+    assert!(!reply.text().contains("4711"), "{}", reply.text());
+    // sato:pass-4711
+    assert_eq!(asked.join().unwrap(), "Authorization: Basic c2F0bzpwYXNzLTQ3MTE=");
 }

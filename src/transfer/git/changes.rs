@@ -127,6 +127,11 @@ pub(super) fn moves(
             let fresh = found.iter().all(|one| one.from != from && one.to != to);
             if free && fresh {
                 found.push(Move { from: from.clone(), to: to.clone(), suffix: suffix.take() });
+            } else if let Some(known) =
+                found.iter_mut().find(|one| one.from == from && one.to == to)
+            {
+                // The record may have come before the file.
+                known.suffix = known.suffix.take().or(suffix.take());
             }
             let (Some((old_dir, old_name)), Some((new_dir, new_name))) =
                 (from.rsplit_once('/'), to.rsplit_once('/'))
@@ -145,7 +150,7 @@ pub(super) fn moves(
 }
 
 /// The suffix that a main file gives its object; `None` for other files.
-fn suffix_of(path: &str) -> Option<Option<String>> {
+pub(super) fn suffix_of(path: &str) -> Option<Option<String>> {
     let name = path.rsplit('/').next().unwrap_or(path);
     match names::classify(name) {
         FileName::Object { suffix, .. } => Some(suffix),

@@ -15,6 +15,8 @@ pub(super) struct Journal {
     head: String,
     lines: Vec<String>,
     more: usize,
+    /// What paths of files begin with, which is not told.
+    within: String,
 }
 
 impl Journal {
@@ -22,13 +24,20 @@ impl Journal {
         let branch = action.branch().map(|branch| format!(" {branch}")).unwrap_or_default();
         let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
         let head = format!("{now} {}{branch}", action.name());
-        Self { head, lines: Vec::new(), more: 0 }
+        Self { head, lines: Vec::new(), more: 0, within: String::new() }
+    }
+
+    /// Files below this directory are told relative to it.
+    pub(super) fn within(&mut self, dir: &str) {
+        dir.clone_into(&mut self.within);
     }
 
     /// Adds a line.
     pub(super) fn say(&mut self, line: impl Into<String>) {
         if self.lines.len() < LINES_MAX {
-            self.lines.push(line.into());
+            let line: String = line.into();
+            let cut = if self.within.is_empty() { line } else { line.replace(&self.within, "") };
+            self.lines.push(cut);
         } else {
             self.more += 1;
         }

@@ -109,6 +109,8 @@ struct Plan {
     gone: Vec<String>,
     /// Places whose file has another suffix now, and no record that says the type.
     retyped: Vec<String>,
+    /// Places whose file has another suffix now, and a record.
+    resuffixed: Vec<(String, Option<String>)>,
     /// Places that changed in the tree since the last synchronisation.
     edited: HashSet<String>,
     now: Exported,
@@ -125,10 +127,16 @@ impl Plan {
         let new = work.listing(commit)?;
         let odd = new.odd.iter().filter_map(|path| changes::place(path).own).collect();
         let (Some(synced), Some(exported)) = (synced, work.exported()?) else {
-            let none = (Vec::new(), Vec::new(), Vec::new());
-            let (moves, gone, retyped) = none;
-            let edited = HashSet::new();
-            return Ok(Self { only: None, odd, moves, gone, retyped, edited, now });
+            return Ok(Self {
+                only: None,
+                odd,
+                moves: Vec::new(),
+                gone: Vec::new(),
+                retyped: Vec::new(),
+                resuffixed: Vec::new(),
+                edited: HashSet::new(),
+                now,
+            });
         };
         let old = work.listing(synced)?;
         let places = |paths: &[String]| changes::places(paths.iter().map(String::as_str));
@@ -150,15 +158,19 @@ impl Plan {
             .filter(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with('.')))
             .filter_map(|path| changes::place(path).own)
             .collect();
-        let retyped = new_files
-            .iter()
-            .filter(|(place, name)| {
-                let other = old_files.get(*place).is_some_and(|old| old != *name);
-                other && !has_record.contains(*place)
-            })
-            .map(|(place, _)| place.clone())
-            .collect();
-        Ok(Self { only: Some(only), odd, moves, gone, retyped, edited, now })
+        let (mut retyped, mut resuffixed) = (Vec::new(), Vec::new());
+        for (place, name) in &new_files {
+            if old_files.get(place).is_none_or(|old| old == name) {
+                continue;
+            }
+            match changes::suffix_of(name) {
+                Some(suffix) if has_record.contains(place) => {
+                    resuffixed.push((place.clone(), suffix));
+                }
+                _ => retyped.push(place.clone()),
+            }
+        }
+        Ok(Self { only: Some(only), odd, moves, gone, retyped, resuffixed, edited, now })
     }
 
     /// Moves, imports and deletes in one commit.
@@ -171,8 +183,10 @@ impl Plan {
             atomic: true,
             ..import::Options::default()
         };
-        let only = |place: &str| {
-            !self.odd.contains(place) && self.only.as_ref().is_none_or(|only| only.contains(place))
+        // A directory without a record has no file of its own: it says only that it is there.
+        let only = |place: &str, bare: bool| {
+            let wanted = self.only.as_ref().is_none_or(|only| only.contains(place));
+            !self.odd.contains(place) && (bare || wanted)
         };
         let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut before = |txn: &mut Txn| self.before(txn, task, &mut moved);
@@ -180,11 +194,17 @@ impl Plan {
         let besides =
             Besides { only: Some(&only), before: Some(&mut before), after: Some(&mut after) };
         let mut reasons = Vec::new();
+        let within = format!("{}/", work.dir.display());
+        journal.within(&within);
         let mut told = |event: Event| {
             if let Event::Error { at, fault } = &event
                 && reasons.len() < REASONS_MAX
             {
-                let message = fault.told().clone();
+                let mut message = fault.told().clone();
+                for (_, text) in &mut message.args {
+                    // Where the clone lies is nobody's business.
+                    *text = text.replace(&within, "");
+                }
                 reasons.push(kompira_schema::error::Problem { at: at.clone(), message });
             }
             journal.tell(&event);
@@ -201,7 +221,7 @@ impl Plan {
         for line in moved.into_iter().chain(left) {
             journal.say(line);
         }
-        for place in self.edited.iter().filter(|place| only(place)) {
+        for place in self.edited.iter().filter(|place| only(place, false)) {
             if let Some(path) = self.now.objects.get(place) {
                 journal.say(format!("{path}: its change in the tree gave way to the repository"));
             }
@@ -232,6 +252,13 @@ impl Plan {
             let suffix = one.suffix.as_ref().map(|suffix| suffix.as_deref());
             txn.move_to(id, parent, Some(&name), suffix)?;
             said.push(format!("{from} is now {to}"));
+        }
+        for (place, suffix) in &self.resuffixed {
+            let Some(path) = self.now.objects.get(place) else { continue };
+            if let Some(id) = txn.find_path(path)? {
+                let parent = txn.head(id)?.parent;
+                txn.move_to(id, parent, None, Some(suffix.as_deref()))?;
+            }
         }
         for place in &self.retyped {
             let Some(path) = self.now.objects.get(place) else { continue };

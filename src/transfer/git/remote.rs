@@ -93,7 +93,9 @@ fn full(given: &Given<'_>, scheme: &str, rest: &str) -> Result<Remote, Fault> {
     let password = Zeroizing::new(pick(given.password, clear(password)));
     let port = given.port.or(port).filter(|&port| port > 0);
     let mut url = format!("{scheme}://");
-    if !username.is_empty() && scheme != "git" {
+    // With a name in the URL a web server is first tried without the password, which it may count.
+    let asks = scheme.starts_with("http") && !password.is_empty();
+    if !username.is_empty() && scheme != "git" && !asks {
         url.extend([&utf8_percent_encode(&username, USER).to_string(), "@"]);
     }
     url.push_str(host);
@@ -221,7 +223,7 @@ mod tests {
     fn fields_count_more_than_the_url_and_a_password_never_stays_in_it() {
         let read = |given: &Given<'_>| read(given).map_err(drop).unwrap();
         let found = read(&given("https://sato:se%2Fcret@host/x.git"));
-        assert_eq!(found.url, "https://sato@host/x.git");
+        assert_eq!(found.url, "https://host/x.git");
         assert_eq!((found.username.as_str(), found.password.as_str()), ("sato", "se/cret"));
         let found = read(&Given {
             url: "https://sato:old@host:1/x.git",
@@ -229,8 +231,12 @@ mod tests {
             username: "ab c",
             password: "new",
         });
-        assert_eq!(found.url, "https://ab%20c@host:8443/x.git");
+        assert_eq!(found.url, "https://host:8443/x.git");
         assert_eq!((found.username.as_str(), found.password.as_str()), ("ab c", "new"));
+        let found = read(&Given { username: "ab c", ..given("https://host/x.git") });
+        assert_eq!(found.url, "https://ab%20c@host/x.git");
+        let found = read(&Given { password: "x", ..given("ssh://git@host/x.git") });
+        assert_eq!(found.url, "ssh://git@host/x.git");
         let short = Given { port: Some(2222), ..given("git@host:x.git") };
         let found = read(&short);
         assert_eq!((found.url.as_str(), found.port), ("git@host:x.git", Some(2222)));

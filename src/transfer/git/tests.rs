@@ -366,20 +366,27 @@ fn what_was_renamed_there_is_the_same_object_here() {
         ("dir/x.txt", "x text that is long enough"),
         ("dir/y.txt", "y text that is long enough"),
         ("kind.txt", "z"),
+        ("told.txt", "t"),
+        (".told", "type_object: /system/types/Text\nfields:\n  ext: txt\n"),
     ]);
     lab.initialize();
+    let told_id = lab.id("/ops/told");
     let ids = ["/ops/a", "/ops/dir", "/ops/dir/x"].map(|at| lab.id(at).unwrap());
     let other = lab.dir.path().join("other");
     git(&other, &["mv", "a.txt", "b.txt"]);
     git(&other, &["mv", "dir", "place"]);
     git(&other, &["mv", "kind.txt", "kind.sh"]);
+    git(&other, &["mv", "told.txt", "told.html"]);
     lab.remote(&[], "moved");
     let told = lab.pull().unwrap();
     let now = ["/ops/b", "/ops/place", "/ops/place/x"].map(|at| lab.id(at).unwrap());
     assert_eq!(now, ids, "{told}");
     assert!(lab.id("/ops/a").is_none() && lab.id("/ops/dir").is_none());
     assert_eq!(lab.text("/ops/kind", "source"), "z");
-    assert!(lab.push("").unwrap().contains("nothing to commit"));
+    assert_eq!(lab.id("/ops/told"), told_id);
+    lab.push("").unwrap();
+    let now = [".told", "b.txt", "kind.sh", "place/x.txt", "place/y.txt", "told.html"];
+    assert_eq!(lab.files("main"), now);
 }
 
 // rule: tree/repository-pull
@@ -389,7 +396,8 @@ fn a_pull_that_fails_changes_nothing_and_says_why() {
     lab.initialize();
     lab.remote(&[("a.txt", "two"), ("c.txt", "c"), ("c.md", "c"), ("b.txt", "")], "clash");
     let fault = lab.pull().unwrap_err();
-    assert!(fault.text(Lang::En).contains("c."), "{}", fault.text(Lang::En));
+    let told = fault.text(Lang::En);
+    assert!(told.contains("c.") && !told.contains("id_"), "{told}");
     assert_eq!(lab.text("/ops/a", "text"), "one");
     assert!(lab.id("/ops/b").is_some() && lab.id("/ops/c").is_none());
     assert!(lab.log().contains("failed: "));
@@ -429,16 +437,21 @@ fn links_and_hooks_of_a_repository_come_to_nothing() {
     let lab = Lab::filled(&[("a.txt", "one")]);
     let other = lab.dir.path().join("other");
     std::os::unix::fs::symlink("/etc/hostname", other.join("link")).unwrap();
+    git(&other, &["clone", "-q", "--bare", "../remote.git", "../module.git"]);
+    let module = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add"];
+    git(&other, &[&module[..], &["../module.git", "module"]].concat());
     lab.remote(&[], "link");
     lab.initialize();
-    assert!(lab.id("/ops/link").is_none());
+    assert!(lab.id("/ops/link").is_none() && lab.id("/ops/module").is_none());
     lab.set("/ops/a", "text", &"two".into());
     let place = lab.dir.path().join(format!("data/repository/id_{}", lab.repo));
     let hook = place.join("work/.git/hooks/pre-push");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     std::fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
     lab.push("").unwrap();
-    assert_eq!(lab.remote_git(&["ls-tree", "main", "link"]).split(' ').next(), Some("120000"));
+    for (name, mode) in [("link", "120000"), ("module", "160000")] {
+        assert_eq!(lab.remote_git(&["ls-tree", "main", name]).split(' ').next(), Some(mode));
+    }
     use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
 }
