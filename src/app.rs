@@ -238,7 +238,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let addresses = listeners.addresses();
     let shutdown = Shutdown::new();
     let hub = http::Hub::start(opened.tree.store(), &shutdown).map_err(Fault::internal)?;
-    opened.tree.count_receivers_by(hub.receivers());
+    opened.tree.know_receivers_by(hub.receivers());
     let service = Service::new(Parts {
         tree: opened.tree.clone(),
         keys: opened.keys,

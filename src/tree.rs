@@ -23,7 +23,9 @@ mod tests;
 
 pub use behaviour::DEFAULT_REALM;
 pub use draft::{Descend, Draft, Patch, Replace};
-pub use handle::{Compiled, Compiler, Done, LibraryState, NoCompiler, Options, Tree};
+pub use handle::{
+    Compiled, Compiler, Done, LibraryState, NoCompiler, Options, Receiver, Receivers, Tree,
+};
 pub use kompira_schema::tree::Caller;
 pub use model::{Content, Entry, EntryKind, Head, Object, Stub};
 pub use principals::{GroupDraft, GroupPatch, UserDraft, UserPatch};

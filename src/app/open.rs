@@ -100,7 +100,7 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
     let repositories = Arc::new(Repositories::new(tree.clone(), dir, git));
     if let Some(engine) = &engine {
         engine.synchronise_by(Arc::clone(&repositories));
-        tree.count_receivers_by(engine.receivers());
+        tree.know_receivers_by(engine.receivers());
     }
     Ok(Opened { tree, keys, engine, repositories, initial_password })
 }

@@ -5,7 +5,7 @@
 //! looked and left it, or has gone.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -13,7 +13,9 @@ use kompira_schema::id::{ObjectId, ProcessId};
 use kompira_schema::value::Ref;
 
 use super::Engine;
+use super::inner::Inner;
 use super::vm::request::Source;
+use crate::tree::{Receiver, Receivers};
 
 /// Waiting processes by source, in the order in which they began to wait.
 #[derive(Default)]
@@ -76,13 +78,25 @@ impl Waiting {
 }
 
 impl Engine {
-    /// Counts the processes that wait for messages of a channel, as long as the engine is there.
-    pub fn receivers(&self) -> impl Fn(ObjectId) -> usize + Send + Sync + use<> {
-        let inner = Arc::downgrade(&self.inner);
-        move |channel| {
-            let source = Source::Reference(Ref::Object(channel));
-            inner.upgrade().map_or(0, |inner| inner.mailbox.count(source))
-        }
+    /// Knows the processes that wait for messages, as long as the engine is there.
+    #[must_use]
+    pub fn receivers(&self) -> impl Receivers + use<> {
+        Waiters(Arc::downgrade(&self.inner))
+    }
+}
+
+struct Waiters(Weak<Inner>);
+
+impl Receivers for Waiters {
+    fn count(&self, channel: ObjectId) -> usize {
+        let source = Source::Reference(Ref::Object(channel));
+        self.0.upgrade().map_or(0, |inner| inner.mailbox.count(source))
+    }
+
+    fn first(&self, channel: ObjectId, limit: usize) -> Vec<Receiver> {
+        let Some(inner) = self.0.upgrade() else { return Vec::new() };
+        let waiting = inner.mailbox.waiting(Source::Reference(Ref::Object(channel)));
+        waiting.into_iter().take(limit).map(Receiver::Process).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! One thread reads the change feed. Being woken is a hint: who is woken looks for himself.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kompira_schema::id::{ObjectId, Rev};
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::base::shutdown::Shutdown;
 use crate::store::{Fed, Store, Subscription};
+use crate::tree::{Receiver, Receivers};
 
 /// How often the thread looks whether the server stops.
 const LOOK: Duration = Duration::from_millis(500);
@@ -112,21 +113,33 @@ impl Hub {
         self.revision.subscribe()
     }
 
-    /// Counts the requests that wait for messages of a channel, as long as the hub is there.
-    pub fn receivers(self: &Arc<Self>) -> impl Fn(ObjectId) -> usize + Send + Sync + use<> {
-        let hub = Arc::downgrade(self);
-        move |channel| {
-            let count = |hub: Arc<Self>| {
-                let lines = hub.lines.lock();
-                lines.get(&Ref::Object(channel)).map_or(0, |line| line.waiting.len())
-            };
-            hub.upgrade().map_or(0, count)
-        }
+    /// Knows the requests that wait for messages of a channel, as long as the hub is there.
+    #[must_use]
+    pub fn receivers(self: &Arc<Self>) -> impl Receivers + use<> {
+        Requests(Arc::downgrade(self))
     }
 
     /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.lines.lock().values().map(|line| line.waiting.len()).sum()
+    }
+}
+
+struct Requests(Weak<Hub>);
+
+impl Receivers for Requests {
+    fn count(&self, channel: ObjectId) -> usize {
+        let Some(hub) = self.0.upgrade() else { return 0 };
+        let lines = hub.lines.lock();
+        lines.get(&Ref::Object(channel)).map_or(0, |line| line.waiting.len())
+    }
+
+    fn first(&self, channel: ObjectId, limit: usize) -> Vec<Receiver> {
+        let Some(hub) = self.0.upgrade() else { return Vec::new() };
+        let lines = hub.lines.lock();
+        let waiting =
+            lines.get(&Ref::Object(channel)).into_iter().flat_map(|line| line.waiting.keys());
+        waiting.take(limit).map(|number| Receiver::Request(*number)).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kompira_schema::error::Fault;
-use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::id::{ObjectId, ProcessId, Rev};
 use kompira_schema::tree::Caller;
 use kompira_schema::value::Dict;
 use parking_lot::RwLock;
@@ -120,7 +120,7 @@ pub(super) struct Inner {
     pub(super) levels: LevelSource,
     pub(super) started: Timestamp,
     writer: OnceLock<Writer>,
-    receivers: RwLock<Vec<CountReceivers>>,
+    receivers: RwLock<Vec<Box<dyn Receivers>>>,
     libraries: OnceLock<JudgeLibrary>,
 }
 
@@ -136,13 +136,32 @@ pub struct LibraryState {
 /// Tells what is known of a library at once; never waits.
 type JudgeLibrary = Box<dyn Fn(&View, &Object) -> LibraryState + Send + Sync>;
 
-/// How many wait for the messages of a channel at one of the faces.
-type CountReceivers = Box<dyn Fn(ObjectId) -> usize + Send + Sync>;
+/// Somebody who waits for messages of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    /// A process.
+    Process(ProcessId),
+    /// A request, by its number in the line.
+    Request(u64),
+}
+
+/// Knows who waits for the messages of channels at one face.
+pub trait Receivers: Send + Sync {
+    /// How many wait for those of a channel.
+    fn count(&self, channel: ObjectId) -> usize;
+    /// The first of them in the order in which they came, at most `limit`.
+    fn first(&self, channel: ObjectId, limit: usize) -> Vec<Receiver>;
+}
 
 impl Inner {
     /// How many wait for messages of a channel now.
     pub(super) fn receivers(&self, channel: ObjectId) -> usize {
-        self.receivers.read().iter().map(|count| count(channel)).sum()
+        self.receivers.read().iter().map(|face| face.count(channel)).sum()
+    }
+
+    /// Who they are, at most `limit` of each face.
+    pub(super) fn first_receivers(&self, channel: ObjectId, limit: usize) -> Vec<Receiver> {
+        self.receivers.read().iter().flat_map(|face| face.first(channel, limit)).collect()
     }
 
     /// What is known of a library; `None`: nobody here runs libraries.
@@ -175,10 +194,10 @@ const TRIES_MAX: u32 = 200;
 const PATIENT_TRIES: u32 = 8;
 
 impl Tree {
-    /// Says how those are counted who wait at one face, such as processes (rule:
-    /// `tree/channels`). They are asked whenever somebody looks at a channel.
-    pub fn count_receivers_by(&self, count: impl Fn(ObjectId) -> usize + Send + Sync + 'static) {
-        self.inner.receivers.write().push(Box::new(count));
+    /// Says who knows those who wait at one face, such as processes (rule: `tree/channels`). It is
+    /// asked whenever somebody looks at a channel.
+    pub fn know_receivers_by(&self, face: impl Receivers + 'static) {
+        self.inner.receivers.write().push(Box::new(face));
     }
 
     /// Says who knows whether libraries load (rule: `tree/libraries`). He is asked whenever somebody

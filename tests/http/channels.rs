@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use serde_json::{Value as Json, json};
 
 use crate::support::server::PATIENCE;
@@ -160,6 +161,16 @@ fn counted(client: &Client, path: &str, wanted: u64) -> Json {
     }
 }
 
+/// Who waits for a channel, as its field says.
+fn receivers(client: &Client, path: &str) -> Vec<String> {
+    let shown = client.get(path).expect(200).json()["fields"]["event_queue"].clone();
+    let text = |one: &Json| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(one.as_str().unwrap());
+        String::from_utf8(bytes.unwrap()).unwrap()
+    };
+    shown.as_array().unwrap().iter().map(text).collect()
+}
+
 // rule: tree/channels
 #[test]
 fn a_channel_tells_how_many_wait_for_it() {
@@ -169,12 +180,16 @@ fn a_channel_tells_how_many_wait_for_it() {
     client.create("/root", "job", "Jobflow", json!({"source": "<./ch> -> print($RESULT)"}));
     assert_eq!(counted(&client, "/root/ch", 0), json!({"message_count": 0, "event_count": 0}));
     let process = client.post("/root/job.execute", &json!({})).expect(200).json();
+    let number = process.as_str().unwrap().rsplit('_').next().unwrap().to_owned();
+    let of_process = format!("{{\"process\": {number}}}");
     assert_eq!(counted(&client, "/root/ch", 1)["event_count"], 1);
+    assert_eq!(receivers(&client, "/root/ch"), [of_process.as_str()]);
     let waiting = {
         let client = server.client();
         std::thread::spawn(move || client.post("/root/ch.recv", &json!({"timeout": 60})))
     };
     assert_eq!(counted(&client, "/root/ch", 2)["event_count"], 2);
+    assert_eq!(receivers(&client, "/root/ch"), [of_process.as_str(), "{\"request\": 0}"]);
     for message in ["a", "b"] {
         client.post("/root/ch.send", &json!(message)).expect(200);
     }
@@ -182,4 +197,5 @@ fn a_channel_tells_how_many_wait_for_it() {
     let process = process.as_str().unwrap();
     client.post(&format!("{process}.wait"), &json!({"timeout": 60})).expect(200);
     assert_eq!(counted(&client, "/root/ch", 0), json!({"message_count": 0, "event_count": 0}));
+    assert_eq!(receivers(&client, "/root/ch"), Vec::<String>::new());
 }

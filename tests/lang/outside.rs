@@ -458,6 +458,52 @@ fn pop3() -> (u16, std::thread::JoinHandle<Vec<String>>) {
     (port, heard)
 }
 
+/// A POP3 server with one mail, until that is deleted.
+fn mailbox(mail: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut left = true;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            stream.write_all(b"+OK\r\n").unwrap();
+            let mut deleted = false;
+            for line in lines.map_while(Result::ok) {
+                let list = if left { "1 9\r\n" } else { "" };
+                let said = match line.as_str() {
+                    "CAPA" => "-ERR what?\r\n".to_owned(),
+                    "LIST" | "UIDL" => format!("+OK\r\n{list}.\r\n"),
+                    "RETR 1" => format!("+OK\r\n{mail}\r\n.\r\n"),
+                    _ => "+OK\r\n".to_owned(),
+                };
+                deleted |= line == "DELE 1";
+                left &= !(deleted && line == "QUIT");
+                stream.write_all(said.as_bytes()).unwrap();
+            }
+        }
+    });
+    port
+}
+
+// rule: operations/mail-channels
+#[test]
+fn a_mail_comes_to_who_waits_for_it_once() {
+    let server = Server::start();
+    let client = &server.client();
+    let port = mailbox("Subject: =?utf-8?B?44GT44KT?=\r\n\r\nhello");
+    let fields = json!({"protocol": "POP3", "serverName": "127.0.0.1", "port": port,
+        "username": "tim", "password": "word", "disabled": false});
+    client.create("/root", "box", "MailChannel", fields);
+    let said = console(
+        client,
+        "waits",
+        "<./box> -> [m = mail_parse($RESULT)] -> print(m['Subject'], m['Body'].strip()) ->\n\
+         <./box: timeout=1> => print($STATUS)",
+    );
+    assert_eq!(said, "\u{3053}\u{3093} hello\n1\n");
+}
+
 // rule: language/conn-check
 #[test]
 fn a_mail_server_is_asked_whether_it_answers() {

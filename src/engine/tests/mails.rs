@@ -15,7 +15,7 @@ fn started() -> World {
 }
 
 fn begin(world: &World) {
-    world.tree().count_receivers_by(world.engine().receivers());
+    world.tree().know_receivers_by(world.engine().receivers());
     world.engine().run_mails().unwrap();
 }
 

@@ -109,6 +109,15 @@ impl View {
         i64::try_from(self.inner.receivers(channel)).unwrap_or(i64::MAX)
     }
 
+    /// Who they are, at most `limit` of each face.
+    pub(in crate::tree) fn first_receivers(
+        &self,
+        channel: ObjectId,
+        limit: usize,
+    ) -> Vec<crate::tree::Receiver> {
+        self.inner.first_receivers(channel, limit)
+    }
+
     /// Messages waiting in a channel, at most `limit`, oldest first; the caller needs read.
     ///
     /// # Errors
