@@ -212,3 +212,89 @@ impl Agenda {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::World;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Begins what is due: the looks, and when the next is.
+    fn begin(agenda: &mut Agenda, inner: &Inner, now: Duration) -> (Vec<Round>, Option<Duration>) {
+        let mut rounds = Vec::new();
+        let next = agenda.begin(inner, now, |_, round| {
+            rounds.push(round);
+            Ok(())
+        });
+        (rounds, next)
+    }
+
+    fn ending(round: &Round, taken: usize, failed: Option<&str>) -> Ending {
+        Ending { taken, failed: failed.map(str::to_owned), left: Vec::new(), mark: round.mark }
+    }
+
+    // rule: operations/mail-channels
+    #[test]
+    fn a_look_follows_mails_at_once_and_else_after_the_interval() {
+        for (minutes, wait) in [(None, 10), (Some(0), 10), (Some(3), 3)] {
+            let world = World::new();
+            let mut fields =
+                vec![("disabled", false.into()), ("action_type", "ExecuteJobflow".into())];
+            fields.extend(minutes.map(|minutes| ("checkInterval", minutes.into())));
+            let id = world.object("/root", "box", "MailChannel", &fields);
+            let inner = &world.engine().inner;
+            let mut agenda = Agenda::default();
+            agenda.look(inner, MINUTE).unwrap();
+            let (rounds, next) = begin(&mut agenda, inner, MINUTE);
+            assert_eq!((rounds.len(), next), (1, None));
+            assert!(begin(&mut agenda, inner, MINUTE).0.is_empty(), "one at a time");
+            agenda.ended(inner, id, ending(&rounds[0], 1, None), MINUTE);
+            let (rounds, _) = begin(&mut agenda, inner, MINUTE);
+            assert_eq!(rounds.len(), 1, "there may be more");
+            for failed in [None, Some("no")] {
+                agenda.ended(inner, id, ending(&rounds[0], 0, failed), MINUTE);
+                let (rounds, next) = begin(&mut agenda, inner, MINUTE);
+                assert_eq!((rounds.len(), next), (0, Some(MINUTE * (1 + wait))));
+            }
+            assert_eq!(inner.mails.failure(id, MINUTE * wait), Some("no".to_owned()));
+            assert_eq!(inner.mails.failure(id, MINUTE * (1 + wait)), None, "it is tried again");
+            // Another setting is tried at once, also while the old one is being looked at.
+            world.object("/root", "box", "MailChannel", &[("username", "tom".into())]);
+            agenda.look(inner, 2 * MINUTE).unwrap();
+            let (rounds, _) = begin(&mut agenda, inner, 2 * MINUTE);
+            assert_eq!(rounds.len(), 1);
+            world.object("/root", "box", "MailChannel", &[("username", "tim".into())]);
+            agenda.look(inner, 3 * MINUTE).unwrap();
+            agenda.ended(inner, id, ending(&rounds[0], 0, Some("old")), 3 * MINUTE);
+            assert_eq!(inner.mails.failure(id, 3 * MINUTE), None);
+            assert_eq!(begin(&mut agenda, inner, 3 * MINUTE).0.len(), 1);
+            // Switched off and on again while it is looked at: not by two.
+            for disabled in [true, false] {
+                world.object("/root", "box", "MailChannel", &[("disabled", disabled.into())]);
+                agenda.look(inner, 4 * MINUTE).unwrap();
+                assert!(begin(&mut agenda, inner, 4 * MINUTE).0.is_empty());
+            }
+        }
+    }
+
+    // rule: operations/mail-channels
+    #[test]
+    fn who_begins_to_wait_need_not_wait_for_the_interval() {
+        let world = World::new();
+        world.tree().know_receivers_by(world.engine().receivers());
+        let id = world.object("/root", "box", "MailChannel", &[("disabled", false.into())]);
+        let inner = &world.engine().inner;
+        let mut agenda = Agenda::default();
+        agenda.look(inner, MINUTE).unwrap();
+        assert_eq!(begin(&mut agenda, inner, MINUTE).0.len(), 0, "nobody wants its mails");
+        let process = world.start(world.jobflow("waits", "<./box>"));
+        world.waits(process);
+        agenda.awaited(inner, id);
+        let (rounds, _) = begin(&mut agenda, inner, MINUTE);
+        assert_eq!(rounds.len(), 1);
+        agenda.ended(inner, id, ending(&rounds[0], 0, None), MINUTE);
+        agenda.awaited(inner, id);
+        assert_eq!(begin(&mut agenda, inner, MINUTE).1, Some(MINUTE + AGAIN));
+    }
+}
