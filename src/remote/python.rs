@@ -266,7 +266,7 @@ impl Python {
         let held = slot.take().and_then(|mut worker| worker.is_good().then_some(worker));
         let mut worker = match held {
             Some(worker) => worker,
-            None => self.begin(kind)?,
+            None => self.begin(kind, &|| around.is_cancelled())?,
         };
         let done = work(&mut worker, &limit, around);
         // One that was lost is in the middle of something.
@@ -277,7 +277,7 @@ impl Python {
     }
 
     /// Starts a process with the first interpreter that runs.
-    fn begin(&self, kind: Kind) -> Result<Worker, Failure> {
+    fn begin(&self, kind: Kind, is_cancelled: &dyn Fn() -> bool) -> Result<Worker, Failure> {
         let mut why = "there is no python3 in PATH".to_owned();
         let bounds = Bounds {
             confined: kind == Kind::Safe,
@@ -287,13 +287,13 @@ impl Python {
         for program in self.programs() {
             let limit = Limit { stopped: &self.stopped, until: Instant::now() };
             let limit = limit.after(self.options.start);
-            match Worker::start(&program, &self.options.env, &bounds, &limit) {
+            match Worker::start(&program, &self.options.env, &bounds, &limit, is_cancelled) {
                 Ok(worker) => return Ok(worker),
                 Err(error) => why = format!("{}: {error}", program.display()),
             }
-        }
-        if self.stopped.load(Ordering::SeqCst) {
-            return Err(Failure::Cancelled);
+            if self.stopped.load(Ordering::SeqCst) || is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
         }
         Err(Failure::NoPython(why))
     }

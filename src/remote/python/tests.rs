@@ -309,6 +309,40 @@ fn a_safe_library_computes_and_reaches_nothing_outside() {
 
 // rule: operations/python
 #[test]
+fn the_first_python_that_starts_is_taken_and_one_that_hangs_is_given_up() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open.clone()).unwrap();
+    let mut dirs = Vec::new();
+    for (name, text) in [("a", "#!/bin/sh\nexit 0\n"), ("b", "#!/bin/sh\nsleep 1000\n")] {
+        let dir = dir.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        let program = dir.join("python3");
+        std::fs::write(&program, text).unwrap();
+        for path in [&dir, &program] {
+            std::fs::set_permissions(path, open.clone()).unwrap();
+        }
+        dirs.push(dir);
+    }
+    let hangs = Python::new(Options {
+        path: std::env::join_paths(&dirs).unwrap(),
+        start: Duration::from_millis(300),
+        ..options()
+    });
+    let mut held = Held::new(&[("/a", "def a():\n    return 1\n")]);
+    let (_, loaded) = hangs.load(Kind::Source, &named("/a"), &mut held);
+    assert!(matches!(loaded, Err(Failure::NoPython(why)) if why.contains("time limit")));
+    let all = options().path;
+    dirs.truncate(1);
+    dirs.extend(std::env::split_paths(&all));
+    let finds = Python::new(Options { path: std::env::join_paths(&dirs).unwrap(), ..options() });
+    let one = call(&finds, (Kind::Source, &mut held), "/a", "a", vec![]);
+    assert_eq!(one, Ok(Value::Int(1)));
+}
+
+// rule: operations/python
+#[test]
 fn without_an_interpreter_nothing_runs_and_the_reason_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let python = Python::new(Options { path: dir.path().into(), ..options() });

@@ -65,6 +65,7 @@ impl Worker {
         env: &[(String, String)],
         bounds: &Bounds,
         limit: &Limit<'_>,
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
         let told = |error: std::io::Error| error.to_string();
         let (socket, theirs) = UnixStream::pair().map_err(told)?;
@@ -100,7 +101,7 @@ impl Worker {
             "message": MESSAGE_BYTES_MAX,
             "printed": PRINT_CHARS_MAX,
         });
-        let ready = worker.send(&settings).and_then(|()| worker.receive(limit, &|| false));
+        let ready = worker.send(&settings).and_then(|()| worker.receive(limit, is_cancelled));
         match ready {
             Ok(frame) if frame.get("done").is_some() => Ok(worker),
             Ok(_) => Err("it does not start as expected".to_owned()),
