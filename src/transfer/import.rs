@@ -48,6 +48,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Factory objects may be overwritten: a restore.
     pub restore: bool,
+    /// An object of another type gives way, unless it is a container.
+    pub retype: bool,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             atomic: false,
             dry_run: false,
             restore: false,
+            retype: false,
         }
     }
 }
@@ -108,12 +111,15 @@ pub enum Event {
 pub struct Besides<'a> {
     /// Which objects are imported, by their stems joined by `/` and whether they are directories
     /// without a record; the others stay as they are.
-    pub only: Option<&'a dyn Fn(&str, bool) -> bool>,
+    pub only: Option<&'a Chosen<'a>>,
     /// Done before the objects, in their commit.
     pub before: Option<&'a mut InCommit<'a>>,
     /// Done after them.
     pub after: Option<&'a mut InCommit<'a>>,
 }
+
+/// Whether an object is imported.
+pub type Chosen<'a> = dyn Fn(&str, bool) -> bool + 'a;
 
 /// A part of a commit. A conflict runs it again.
 pub type InCommit<'a> = dyn FnMut(&mut Txn) -> Result<(), Fault> + 'a;

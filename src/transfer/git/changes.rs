@@ -131,7 +131,7 @@ pub(super) fn moves(
                 found.iter_mut().find(|one| one.from == from && one.to == to)
             {
                 // The record may have come before the file.
-                known.suffix = known.suffix.take().or(suffix.take());
+                known.suffix = known.suffix.take().or_else(|| suffix.take());
             }
             let (Some((old_dir, old_name)), Some((new_dir, new_name))) =
                 (from.rsplit_once('/'), to.rsplit_once('/'))

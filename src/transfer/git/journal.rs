@@ -8,12 +8,15 @@ use super::Action;
 use crate::transfer::import::Event;
 
 /// Most lines of one action. Source: ours; the log is for a person.
-const LINES_MAX: usize = 200;
+const LINES_MAX: usize = 300;
+/// Most of them about what was imported: what was kept, moved and deleted must not be lost.
+const IMPORTED_MAX: usize = 100;
 
 /// Lines of one action. They are in one language, as those of an import are.
 pub(super) struct Journal {
     head: String,
     lines: Vec<String>,
+    imported: usize,
     more: usize,
     /// What paths of files begin with, which is not told.
     within: String,
@@ -24,7 +27,7 @@ impl Journal {
         let branch = action.branch().map(|branch| format!(" {branch}")).unwrap_or_default();
         let now = now.strftime("%Y-%m-%dT%H:%M:%SZ");
         let head = format!("{now} {}{branch}", action.name());
-        Self { head, lines: Vec::new(), more: 0, within: String::new() }
+        Self { head, lines: Vec::new(), imported: 0, more: 0, within: String::new() }
     }
 
     /// Files below this directory are told relative to it.
@@ -54,6 +57,14 @@ impl Journal {
         match event {
             // What came in is told; which of its fields did, is not.
             Event::Line(line) if line.starts_with("import fields") => {}
+            Event::Line(line) if line.starts_with("import object") => {
+                self.imported += 1;
+                if self.imported <= IMPORTED_MAX {
+                    self.say(line.clone());
+                } else {
+                    self.more += 1;
+                }
+            }
             Event::Line(line) => self.say(line.clone()),
             Event::Warning { at, told } => {
                 self.say(format!("warning: {at}: {}", told.text(Lang::En)));
@@ -64,13 +75,25 @@ impl Journal {
         }
     }
 
+    /// Adds what came of it, whatever there was before.
+    pub(super) fn done(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.head);
-        for line in &self.lines {
+        let (last, before) = match self.lines.split_last() {
+            Some((last, before)) => (Some(last), before),
+            None => (None, &[][..]),
+        };
+        for line in before {
             text.extend(["  ", line, "\n"]);
         }
         if self.more > 0 {
             text.push_str(&format!("  and {} more lines\n", self.more));
+        }
+        if let Some(line) = last {
+            text.extend(["  ", line, "\n"]);
         }
         text
     }

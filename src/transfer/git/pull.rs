@@ -94,7 +94,7 @@ fn bring(
     // What the tree makes of it: later changes are told apart from this.
     let after = work.export(&task.tree.view(), task.who, &task.path, Some(&commit))?;
     work.remember(&branch, Some(&commit), &after.tree)?;
-    journal.say(format!("{branch}: at {}", commit.get(..12).unwrap_or(&commit)));
+    journal.done(format!("{branch}: at {}", commit.get(..12).unwrap_or(&commit)));
     Ok(())
 }
 
@@ -181,6 +181,7 @@ impl Plan {
             update_config: task.update_config,
             linesep: LineSep::Lf,
             atomic: true,
+            retype: true,
             ..import::Options::default()
         };
         // A directory without a record has no file of its own: it says only that it is there.

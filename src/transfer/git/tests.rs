@@ -367,6 +367,7 @@ fn what_was_renamed_there_is_the_same_object_here() {
         ("dir/y.txt", "y text that is long enough"),
         ("kind.txt", "z"),
         ("told.txt", "t"),
+        ("full", "type_object: /system/types/Text\nfields:\n  text: f\n"),
         (".told", "type_object: /system/types/Text\nfields:\n  ext: txt\n"),
     ]);
     lab.initialize();
@@ -377,15 +378,17 @@ fn what_was_renamed_there_is_the_same_object_here() {
     git(&other, &["mv", "dir", "place"]);
     git(&other, &["mv", "kind.txt", "kind.sh"]);
     git(&other, &["mv", "told.txt", "told.html"]);
-    lab.remote(&[], "moved");
+    lab.remote(&[("full", "type_object: /system/types/Wiki\nfields:\n  wikitext: w\n")], "moved");
     let told = lab.pull().unwrap();
     let now = ["/ops/b", "/ops/place", "/ops/place/x"].map(|at| lab.id(at).unwrap());
     assert_eq!(now, ids, "{told}");
     assert!(lab.id("/ops/a").is_none() && lab.id("/ops/dir").is_none());
     assert_eq!(lab.text("/ops/kind", "source"), "z");
     assert_eq!(lab.id("/ops/told"), told_id);
+    assert_eq!(lab.text("/ops/full", "wikitext"), "w");
     lab.push("").unwrap();
-    let now = [".told", "b.txt", "kind.sh", "place/x.txt", "place/y.txt", "told.html"];
+    let now =
+        [".full", ".told", "b.txt", "full", "kind.sh", "place/x.txt", "place/y.txt", "told.html"];
     assert_eq!(lab.files("main"), now);
 }
 
@@ -533,4 +536,19 @@ fn the_log_is_bounded_and_no_change_by_people() {
     }
     assert_eq!(lab.log(), "second\nthird\n");
     assert_eq!(updated(), before);
+}
+
+#[test]
+fn a_long_log_keeps_what_matters() {
+    let mut journal = Journal::new("2031-07-04T09:05:00Z".parse().unwrap(), &Action::Initialize);
+    for number in 0..1000 {
+        let line = format!("import object: imported \"{number}\" to \"/ops/{number}\" (created)");
+        journal.tell(&crate::transfer::import::Event::Line(line));
+    }
+    journal.say("/ops/x: kept");
+    journal.done("main: at 1".to_owned());
+    let text = journal.text();
+    let tail: Vec<&str> = text.lines().rev().take(3).map(str::trim).collect();
+    assert_eq!(tail, ["main: at 1", "and 900 more lines", "/ops/x: kept"]);
+    assert!(text.starts_with("2031-07-04T09:05:00Z initialize\n"));
 }

@@ -136,7 +136,13 @@ impl Import<'_> {
                     message!("import.not_a_container_type", name = def.name),
                 ));
             }
-            let existing = txn.find_path(&target)?;
+            let existing = match txn.find_path(&target)? {
+                Some(id) if self.options.retype && gives_way(txn, id, type_id)? => {
+                    txn.delete(id)?;
+                    None
+                }
+                existing => existing,
+            };
             let place = match existing {
                 None => {
                     let mut draft = self.draft(one, &planned, content_of(&planned, &def)?);
@@ -478,6 +484,12 @@ const DIRECTORY: &str = "/system/types/Directory";
 
 fn is_type(planned: &Planned) -> bool {
     planned.type_path.as_str() == TYPE_OBJECT
+}
+
+/// Whether an object is of another type and nothing is lost with it but itself.
+fn gives_way(view: &View, id: ObjectId, wanted: ObjectId) -> Result<bool, Fault> {
+    let head = view.head(id)?;
+    Ok(head.type_id != wanted && !head.factory && !view.type_def(head.type_id)?.is_container())
 }
 
 /// Path of the type that a container prescribes, if it is a Table with one.
