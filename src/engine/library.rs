@@ -26,10 +26,7 @@ use crate::tree::{Importable, LibraryState, LibraryText, Object, View};
 /// Libraries of which something is known. Reason: each costs its documentation.
 const KNOWN_MAX: usize = 10_000;
 
-/// Characters of a documentation that are shown. Reason: it is part of every answer.
-const DOCUMENT_CHARS_MAX: usize = 65_536;
-
-/// How long a failure is believed that has its reason outside of the library.
+/// How long a failure is believed that may have its reason outside of the library.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// How long somebody who wants to see a library waits until it is loaded.
@@ -204,19 +201,19 @@ fn load(inner: &Inner, id: ObjectId) {
         kind,
         listener: &Listener { print: &|_| {}, is_cancelled: &|| inner.stopping(), patience: None },
     };
-    let (needs, mut loaded) = python.load(kind, &module, &mut around);
+    let (needs, loaded) = python.load(kind, &module, &mut around);
     if loaded == Err(Failure::Cancelled) {
         return;
-    }
-    if let Ok(Loaded { document: Some(document), .. }) = &mut loaded
-        && let Some((at, _)) = document.char_indices().nth(DOCUMENT_CHARS_MAX)
-    {
-        document.truncate(at);
     }
     if let Err(failure) = &loaded {
         tracing::info!("{} does not load: {}", library.path, explain("", failure));
     }
-    let passing = matches!(loaded, Err(Failure::NoPython(_) | Failure::Lost(_)));
+    // An ordinary library may lack a package, a file or a server; a safe one reaches none.
+    let passing = match &loaded {
+        Ok(_) => false,
+        Err(Failure::NoPython(_) | Failure::Lost(_)) => true,
+        Err(_) => kind == Kind::Source,
+    };
     // A process that was lost has no list: the library itself is in it at least.
     let needs = match needs.is_empty() {
         true => vec![(module.clone(), mark(find(&view, kind, &module).as_ref()))],

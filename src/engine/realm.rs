@@ -21,7 +21,7 @@ struct Area {
 }
 
 /// The realm of a host that is known by `names` (address, host name): the one in use whose range
-/// fits best, else [`DEFAULT`]. Without names it is [`DEFAULT`], too.
+/// fits best, else [`DEFAULT_REALM`]. Without names it is [`DEFAULT_REALM`], too.
 ///
 /// # Errors
 /// The realm is disabled or not there: the text of `$ERROR`.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
-use kompira_schema::tree::{Caller, Handle, OpenHow};
+use kompira_schema::tree::{Caller, Handle, Ino, OpenHow};
 use parking_lot::{Mutex, RwLock};
 
 use super::ask::no_handle;
@@ -66,6 +66,17 @@ impl Handles {
 
     pub(super) fn get(&self, handle: Handle) -> Result<Open, Fault> {
         self.open.read().get(&handle.0).cloned().ok_or_else(no_handle)
+    }
+
+    /// The file that a handle reads, else one that some handle of a node reads.
+    pub(super) fn reader_of(&self, ino: Ino, handle: Option<Handle>) -> Option<Arc<OpenFile>> {
+        let open = self.open.read();
+        let file = |open: &Open| match open {
+            Open::File(file) if file.place.ino() == ino => Some(Arc::clone(file)),
+            _ => None,
+        };
+        let named = handle.and_then(|handle| open.get(&handle.0)).and_then(file);
+        named.or_else(|| open.values().find_map(file))
     }
 
     pub(super) fn remove(&self, handle: Handle) -> Option<Open> {

@@ -96,7 +96,8 @@ impl Ask<'_> {
         };
         let draft = match &file.draft {
             Some(draft) => Some(Arc::clone(draft)),
-            None => self.files.drafts.of(file.place.ino()),
+            // One that is being closed is saved, and its buffer need not hold what was.
+            None => self.files.drafts.of(file.place.ino()).filter(|draft| !draft.state.lock().gone),
         };
         if let Some(draft) = draft {
             let mut state = draft.state.lock();

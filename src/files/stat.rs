@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use kompira_schema::error::Fault;
+use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::tree::{Attr, Handle, Ino, NodeKind, SetAttr, SetTime, Space};
 
@@ -281,7 +281,20 @@ impl Ask<'_> {
         {
             return Ok(attr);
         }
-        self.attr_place(self.place(ino)?)
+        match self.attr_place(self.place(ino)?) {
+            Err(fault) if fault.kind() == Kind::NotFound => {
+                self.attr_unnamed(ino, open).ok_or(fault)
+            }
+            found => found,
+        }
+    }
+
+    /// Attributes of what a reader still holds open and what has no name any more: the kernel asks
+    /// for them when it reads to the end, and says by which handle only sometimes.
+    fn attr_unnamed(&self, ino: Ino, open: Option<Handle>) -> Option<Attr> {
+        let file = self.files.handles.reader_of(ino, open)?;
+        let size = file.pin.lock().content.as_ref()?.size();
+        Some(Attr { nlink: 0, ..self.attr_text(file.place, size, FILE_MODE) })
     }
 
     pub(super) fn set_attr(

@@ -1,6 +1,8 @@
 //! `/.jsi18n.js`: the phrases of the product for scripts in a browser (rule: `http/phrases`).
 
-use axum::body::Body;
+use std::sync::LazyLock;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use kompira_schema::catalogue::{Lang, phrases};
@@ -11,6 +13,9 @@ use super::route::Ask;
 /// What a script calls: `gettext`, and `interpolate` for texts with blanks.
 const FUNCTIONS: &str = include_str!("phrases.js");
 
+static EN: LazyLock<Bytes> = LazyLock::new(|| text(Lang::En).into());
+static JA: LazyLock<Bytes> = LazyLock::new(|| text(Lang::Ja).into());
+
 /// The script in the language of `lang=`, else of `Accept-Language`.
 pub(super) fn script(ask: &Ask) -> Response {
     let asked = ask.query.get("lang").map(str::to_owned);
@@ -19,7 +24,11 @@ pub(super) fn script(ask: &Ask) -> Response {
         accepted.and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let lang = Lang::choose(&asked.or_else(header).unwrap_or_default());
-    let mut response = Body::from(text(lang)).into_response();
+    let script = match lang {
+        Lang::En => &EN,
+        Lang::Ja => &JA,
+    };
+    let mut response = Body::from(Bytes::clone(script)).into_response();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
         (header::CONTENT_LANGUAGE, lang.code()),

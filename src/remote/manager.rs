@@ -51,22 +51,29 @@ impl Manager {
 
 impl Runner for Manager {
     fn start(&self, request: Request, output: Arc<dyn Output>, done: Done) -> Arc<dyn Running> {
-        let own = request.target.realm.as_ref().is_none_or(|realm| *realm == self.0.realm);
+        if let Some(realm) = request.target.realm.as_ref().filter(|realm| **realm != self.0.realm) {
+            done(Outcome::Lost { message: format!("no job manager serves the realm {realm}") });
+            return Arc::new(Over);
+        }
         // A session lasts as long as its block, in which commands wait for places: it takes none.
-        if own && request.session && request.target.connection() == "local" {
+        if request.session && request.target.connection() == "local" {
             return self.0.local.start(request, output, done);
         }
         let ticket = Arc::new(Ticket {
             shared: Arc::downgrade(&self.0),
             state: Mutex::new(Phase::Waiting(Box::new((request, output, done)))),
         });
-        // A job of a realm that nobody serves waits, for its end or for its cancellation.
-        if own {
-            self.0.state.lock().waiting.push_back(Arc::clone(&ticket));
-            self.0.advance();
-        }
+        self.0.state.lock().waiting.push_back(Arc::clone(&ticket));
+        self.0.advance();
         ticket
     }
+}
+
+/// What has ended before it began.
+struct Over;
+
+impl Running for Over {
+    fn cancel(&self) {}
 }
 
 impl Shared {
@@ -206,20 +213,19 @@ mod tests {
 
     // rule: operations/job-manager
     #[test]
-    fn a_job_of_a_realm_that_nobody_serves_waits_until_it_is_cancelled() {
+    fn a_job_of_a_realm_that_nobody_serves_is_lost_and_takes_no_place() {
         let held = Arc::new(Held::default());
         let manager = Manager::new("default", held.clone(), 1);
         let mut request = Request::command("1");
         request.target.realm = Some("far".to_owned());
         let far = start(&manager, request);
+        let message = "no job manager serves the realm far".to_owned();
+        assert_eq!(*far.1.lock(), [Outcome::Lost { message }]);
+        far.0.cancel();
         let mut request = Request::command("2");
         request.target.realm = Some("default".to_owned());
-        let own = start(&manager, request);
+        let _own = start(&manager, request);
         assert_eq!(held.0.lock()[0].0.work, Request::command("2").work);
-        far.0.cancel();
-        assert_eq!(*far.1.lock(), [Outcome::Cancelled]);
-        held.end(0);
-        assert_eq!((held.0.lock().len(), own.1.lock().len()), (1, 1));
     }
 
     // rule: operations/connection-types

@@ -126,8 +126,6 @@ pub trait Surroundings {
 pub struct Loaded {
     /// Its documentation.
     pub document: Option<String>,
-    /// Names of its functions.
-    pub functions: Vec<String>,
 }
 
 /// A function to be called.
@@ -216,14 +214,16 @@ impl Python {
         let order = value::order(call)?;
         self.with(kind, patience, around, |worker, limit, around| {
             // What was loaded before is as the libraries are now, or is loaded again.
-            let fresh = worker.needs().iter().all(|(name, held)| {
-                let found = around.find(name);
-                mark(found.as_ref()) == *held
-            });
+            let limit = limit.after(self.options.call);
+            let mut fresh = true;
+            for (name, held) in worker.needs() {
+                limit.check(around)?;
+                fresh &= mark(around.find(name).as_ref()) == *held;
+            }
             if !fresh {
                 worker.forget()?;
             }
-            worker.call(&order, &call.zone, limit.after(self.options.call), around)
+            worker.call(&order, &call.zone, limit, around)
         })
     }
 
@@ -315,6 +315,17 @@ struct Limit<'a> {
 }
 
 impl Limit<'_> {
+    /// Whether to go on.
+    fn check(&self, around: &dyn Surroundings) -> Result<(), Failure> {
+        if self.stopped.load(Ordering::SeqCst) || around.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        match Instant::now() < self.until {
+            true => Ok(()),
+            false => Err(Failure::Lost("the libraries took too long to be looked at".to_owned())),
+        }
+    }
+
     fn after(&self, time: Duration) -> Self {
         let until = Instant::now();
         Self { until: until.checked_add(time).unwrap_or(until), ..*self }

@@ -72,6 +72,24 @@ fn sed_in_place_writes_an_object_first() {
 
 // rule: files/saving
 #[test]
+fn an_open_file_whose_name_is_gone_is_read_to_its_end() {
+    let mount = &Kept::new().mount;
+    mount.write("/d/gone", "three").unwrap();
+    let ino = mount.ino("/d/gone").unwrap();
+    let open = mount.open("/d/gone", READ).unwrap();
+    mount.unlink("/d/gone").unwrap();
+    // The kernel asks by the handle or without it.
+    for handle in [Some(open), None] {
+        let attr = mount.files.attr(&mount.who, ino, handle).unwrap();
+        assert_eq!((attr.size, attr.nlink), (5, 0));
+    }
+    assert_eq!(mount.files.read(&mount.who, open, 0, 100).unwrap(), b"three");
+    mount.close(open).unwrap();
+    assert!(mount.files.attr(&mount.who, ino, None).is_err());
+}
+
+// rule: files/saving
+#[test]
 fn sed_in_place_of_a_record() {
     let kept = Kept::new();
     let changed = kept.record.replace("multiplicity: 3", "multiplicity: 4");

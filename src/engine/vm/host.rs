@@ -179,7 +179,7 @@ pub trait Host {
     /// Unknown, not allowed, or a value does not fit.
     fn update(&mut self, heap: &mut Heap, target: Handle, fields: Value) -> Result<(), Raise>;
 
-    /// Calls a method of an object or a function of a library.
+    /// Calls a method of an object.
     ///
     /// # Errors
     /// Whatever the method refuses.

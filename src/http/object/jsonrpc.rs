@@ -16,10 +16,14 @@ use crate::http::answer::{self, Failure};
 use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::http::value::to_json;
+use crate::remote::python::MESSAGE_BYTES_MAX;
 use crate::tree::{LibraryText, View};
 
 /// Most calls of one request. Reason: they are carried out one after the other.
 const BATCH_MAX: usize = 100;
+
+/// Bytes of the answers of one request, before no other call is begun: those of one large result.
+const ANSWER_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 
 /// How long the calls of one request may take together, before no other is begun.
 const BATCH_TIME: Duration = Duration::from_secs(60);
@@ -34,6 +38,10 @@ impl Wrong {
 
     fn request() -> Self {
         Self(-32600, "Invalid Request".to_owned())
+    }
+
+    fn full() -> Self {
+        Self(-32603, "the answers before it are too large".to_owned())
     }
 
     fn answer(self, id: &Json) -> Json {
@@ -91,8 +99,17 @@ pub(super) fn jsonrpc(ask: &Ask, body: Option<Json>) -> Answer {
             Some(Wrong::request().answer(&Json::Null))
         }
         Json::Array(calls) => {
-            let answers: Vec<Json> =
-                calls.into_iter().filter_map(|one| callee.answer(ask, one)).collect();
+            let mut answers = Vec::new();
+            let mut bytes = 0;
+            for one in calls {
+                let id = one.get("id").cloned().unwrap_or_default();
+                let answer = match bytes > ANSWER_BYTES_MAX {
+                    true => Some(Wrong::full().answer(&id)),
+                    false => callee.answer(ask, one),
+                };
+                bytes += answer.as_ref().map_or(0, |answer| answer.to_string().len());
+                answers.extend(answer);
+            }
             (!answers.is_empty()).then_some(Json::Array(answers))
         }
         one => callee.answer(ask, one),

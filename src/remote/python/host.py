@@ -45,13 +45,8 @@ CODES = (
     'utf-8', 'utf-8-sig', 'utf-16', 'utf-32', 'ascii', 'latin-1', 'cp932', 'cp1252', 'shift_jis',
     'euc_jp', 'iso2022_jp', 'idna', 'punycode', 'unicode_escape', 'raw_unicode_escape',
 )
-# What is told to an audit hook and does no harm.
-HARMLESS = frozenset((
-    'compile', 'exec', 'import', 'object.__getattr__', 'object.__setattr__', 'object.__delattr__',
-    'builtins.id', 'sys._getframe', 'sys._getframemodulename', 'time.sleep', 'code.__new__',
-    'function.__new__', 'array.__new__', 'sys.unraisablehook', 'sys.excepthook',
-    'cpython.PyInterpreterState_Clear', 'cpython._PySys_ClearAuditHooks',
-))
+# What stays of `os` in a confined process.
+KEPT = ('_exit', 'fsencode', 'fsdecode', 'fspath', 'getpid', 'read', 'urandom', 'write')
 
 
 class Wire:
@@ -180,12 +175,6 @@ def is_function(module, value):
     return own and callable(value) and not isinstance(value, type)
 
 
-def functions(module):
-    names = [name for name, value in vars(module).items()
-             if not name.startswith('_') and is_function(module, value)]
-    return names[:1000]
-
-
 def plain(value, depth=0):
     """A value as the server reads it."""
     if depth > DEPTH_MAX:
@@ -276,8 +265,7 @@ def perform(order):
     module = importlib.import_module(order['module'])
     if order['do'] == 'load':
         document = inspect.getdoc(module)
-        return {'done': {'document': document if isinstance(document, str) else None,
-                         'functions': functions(module)}}
+        return {'done': {'document': document if isinstance(document, str) else None}}
     name = order['function']
     function = vars(module).get(name)
     if name.startswith('_') or not is_function(module, function):
@@ -314,8 +302,23 @@ def confine(wire, finder):
         return whole(name, globals, locals, fromlist, level)
 
     def hook(event, arguments):
-        if event not in HARMLESS:
-            raise PermissionError('a safe library cannot do this: %s' % event)
+        # The set is part of the code, out of reach of who can change every module. What is in it
+        # is told to a hook and does no harm.
+        if event not in {
+            'compile', 'exec', 'import', 'object.__getattr__', 'object.__setattr__',
+            'object.__delattr__', 'builtins.id', 'sys._getframe', 'sys._getframemodulename',
+            'time.sleep', 'function.__new__', 'array.__new__', 'sys.unraisablehook',
+            'sys.excepthook', 'cpython.PyInterpreterState_Clear', 'cpython._PySys_ClearAuditHooks',
+        }:
+            raise refusal('a safe library cannot do this: %s' % event)
+
+    refusal = PermissionError
+    # Not everything is told to a hook: what the system offers goes, but for what this host and
+    # the modules above use.
+    for module in (os, sys.modules['posix']):
+        for name, value in list(vars(module).items()):
+            if name not in KEPT and callable(value) and not isinstance(value, type):
+                delattr(module, name)
 
     sys.meta_path[:] = [finder]
     sys.path[:] = []

@@ -251,7 +251,7 @@ fn libraries_import_one_another_and_follow_changes() {
     assert!(needs.contains(&(named("/root/x/b"), mark(None))), "{needs:?}");
     held.texts.insert("/root/x/b".to_owned(), "'''Two.'''\ndef two():\n    return 2\n".to_owned());
     let (_, loaded) = python.load(Kind::Source, &named("/root/x/b"), &mut held);
-    let two = Loaded { document: Some("Two.".to_owned()), functions: vec!["two".to_owned()] };
+    let two = Loaded { document: Some("Two.".to_owned()) };
     assert_eq!(loaded, Ok(two));
 }
 
@@ -279,6 +279,15 @@ fn a_safe_library_computes_and_reaches_nothing_outside() {
         def runs():\n    o().execv('/bin/true', ['true'])\n\
         def imports(name):\n    __import__(name)\n\
         def slips(name):\n    o().__builtins__['__import__'](name)\n\
+        def swaps():\n    class All:\n        def __contains__(self, name):\n            return True\n\
+        \x20   main = re.enum.sys.modules['__main__']\n\
+        \x20   for name in list(vars(main)):\n\
+        \x20       if isinstance(getattr(main, name), (frozenset, tuple, list, set, dict)):\n\
+        \x20           setattr(main, name, All())\n\
+        \x20   return re.enum.sys.modules['io'].open('/etc/hostname').read()\n\
+        def lacks():\n    posix = re.enum.sys.modules['posix']\n\
+        \x20   names = 'unlink rename kill mkfifo mknod setpriority execv readlink chmod link mkdir'\n\
+        \x20   return [name for name in names.split() if hasattr(posix, name) or hasattr(o(), name)]\n\
         def pipes():\n    o().pipe()\n\
         def sockets():\n    return re.enum.sys.modules['_socket']\n";
     let mut held = Held::new(&[("/a", text), ("/helper", "def one():\n    return 1\n")]);
@@ -304,6 +313,9 @@ fn a_safe_library_computes_and_reaches_nothing_outside() {
     for module in ["socket", "ctypes", "_socket", "subprocess"] {
         raised(run("slips", vec![Value::from(module)]));
     }
+    let said = raised(run("swaps", vec![]));
+    assert!(said.contains("a safe library cannot do this: open"), "{said}");
+    assert_eq!(run("lacks", vec![]), Ok(Value::Array(Vec::new())));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "secret");
 }
 

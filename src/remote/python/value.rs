@@ -104,6 +104,9 @@ fn dict(map: Map<String, Json>, zone: &TimeZone) -> Result<Value, String> {
     items.collect::<Result<_, String>>().map(Value::Dict)
 }
 
+/// Digits of an integer, its sign among them.
+const INT_DIGITS_MAX: usize = 4300;
+
 fn unfit() -> String {
     "the result is no value of the language".to_owned()
 }
@@ -113,6 +116,12 @@ fn special(kind: &str, value: Option<Json>, zone: &TimeZone) -> Result<Value, St
     let text = || value.as_str().ok_or_else(unfit);
     let micros = || value.as_i64().ok_or_else(unfit);
     Ok(match kind {
+        // To read one takes time by the square of its length; Python has the same bound.
+        "int" if text()?.len() > INT_DIGITS_MAX => {
+            return Err(format!(
+                "an integer of more than {INT_DIGITS_MAX} digits cannot be returned"
+            ));
+        }
         "int" => Value::Big(text()?.parse::<BigInt>().map_err(|_| unfit())?),
         "float" => Value::Float(text()?.parse().map_err(|_| unfit())?),
         "bytes" => Value::Bytes(STANDARD.decode(text()?).map_err(|_| unfit())?),

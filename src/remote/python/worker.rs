@@ -10,14 +10,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
+use kompira_schema::path::PATH_CHARS_MAX;
 use kompira_schema::value::Value;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User, geteuid};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Failure, Found, LOOK, Limit, Loaded, MESSAGE_BYTES_MAX, Needs, PRINT_CHARS_MAX, Surroundings,
-    mark, value,
+    Failure, Found, LOOK, Limit, Loaded, MESSAGE_BYTES_MAX, Needs, PRINT_CHARS_MAX, ROOT_PACKAGE,
+    Surroundings, mark, value,
 };
 
 /// The program that runs in it.
@@ -35,6 +36,15 @@ const PROCESSES: u64 = 256;
 
 /// Modules that one process looks for. Reason: each is looked at again before a call.
 const NEEDS_MAX: usize = 1_000;
+
+/// Bytes of the name of a module: more than a path can have.
+const NAME_BYTES_MAX: usize = 4 * PATH_CHARS_MAX + ROOT_PACKAGE.len();
+
+/// Characters of a documentation that are kept. Reason: it is part of every answer.
+const DOCUMENT_CHARS_MAX: usize = 65_536;
+
+/// Characters of an error that are kept; the host says less.
+const ERROR_CHARS_MAX: usize = 8_192;
 
 /// The user of processes whose server is `root`'s, if the system knows no `nobody`.
 const NOBODY: u32 = 65_534;
@@ -134,15 +144,10 @@ impl Worker {
         around: &mut dyn Surroundings,
     ) -> Result<Loaded, Failure> {
         let order = json!({"do": "load", "module": module}).to_string();
-        let mut done = self.ask(order.as_bytes(), limit, around)?;
-        let document = done.get("document").and_then(Json::as_str).map(str::to_owned);
-        let functions = done.get_mut("functions").map(Json::take);
-        let functions = match functions {
-            Some(Json::Array(names)) => names,
-            _ => Vec::new(),
-        };
-        let functions = functions.iter().filter_map(Json::as_str).map(str::to_owned).collect();
-        Ok(Loaded { document, functions })
+        let done = self.ask(order.as_bytes(), limit, around)?;
+        let document = done.get("document").and_then(Json::as_str);
+        let document = document.map(|text| text.chars().take(DOCUMENT_CHARS_MAX).collect());
+        Ok(Loaded { document })
     }
 
     /// Carries out a call.
@@ -168,7 +173,10 @@ impl Worker {
         loop {
             let mut frame = self.receive(&limit, &|| around.is_cancelled())?;
             if let Some(name) = frame.get("find").and_then(Json::as_str) {
-                let found = if self.needs.len() < NEEDS_MAX { around.find(name) } else { None };
+                if self.needs.len() >= NEEDS_MAX || name.len() > NAME_BYTES_MAX {
+                    return Err(Failure::Lost("too many modules are looked for".to_owned()));
+                }
+                let found = around.find(name);
                 self.needs.push((name.to_owned(), mark(found.as_ref())));
                 let answer = match found {
                     None => Json::Null,
@@ -189,7 +197,10 @@ impl Worker {
                 continue;
             }
             self.spent = frame.get("cpu").and_then(Json::as_f64).is_some_and(|cpu| cpu > CPU_SPENT);
-            let text = |name: &str| frame.get(name).and_then(Json::as_str).map(str::to_owned);
+            let text = |name: &str| {
+                let text = frame.get(name).and_then(Json::as_str)?;
+                Some(text.chars().take(ERROR_CHARS_MAX).collect::<String>())
+            };
             if let Some(error) = text("error") {
                 return Err(Failure::Raised(error));
             }
