@@ -44,6 +44,10 @@ use crate::tree::{Tree, View};
 const LOG: &str = "log";
 /// Most bytes that are kept of it. Source: ours; some hundred synchronisations.
 const LOG_BYTES_MAX: usize = 64 << 10;
+/// Most actions at once. Source: ours; each may hold a listing of 64 MiB and a thread.
+const ACTIONS_MAX: usize = 4;
+/// File among the clones with the key that the operator lets all of them use for ssh.
+const KEY: &str = "id_key";
 
 /// What is to be done with a Repository object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +168,15 @@ impl Repositories {
         journal: &mut Journal,
     ) -> Result<(), Fault> {
         Self::check(&self.tree.view(), who, id)?;
-        if !self.busy.lock().insert(id) {
-            return Err(Fault::new(Kind::Busy, message!("git.busy")));
+        {
+            let mut busy = self.busy.lock();
+            if busy.contains(&id) {
+                return Err(Fault::new(Kind::Busy, message!("git.busy")));
+            }
+            if busy.len() >= ACTIONS_MAX {
+                return Err(Fault::new(Kind::Busy, message!("git.crowded", max = ACTIONS_MAX)));
+            }
+            busy.insert(id);
         }
         let _busy = Busy { all: &self.busy, id };
         let done = self.synchronise(who, id, action, stop, journal);
@@ -191,7 +202,9 @@ impl Repositories {
         journal: &mut Journal,
     ) -> Result<(), Fault> {
         let view = self.tree.view();
-        let settings = Settings::read(&view, who, id)?;
+        // What lies besides the clones is the server's too.
+        let data = self.dir.parent().unwrap_or(&self.dir);
+        let settings = Settings::read(&view, who, id, data)?;
         let home = self.dir.join(format!("id_{id}"));
         fs::DirBuilder::new()
             .recursive(true)
@@ -199,7 +212,8 @@ impl Repositories {
             .create(&home)
             .map_err(|error| unusable(&home, &error))?;
         let Settings { remote, directory, path, author, update_config } = settings;
-        let git = Git { runner: self.runner.as_ref(), stop, home, remote, author };
+        let key = Some(self.dir.join(KEY)).filter(|key| key.is_file());
+        let git = Git { runner: self.runner.as_ref(), stop, home, remote, author, key };
         git.prepare()?;
         if let Some(branch) = action.branch() {
             check_branch(&git, branch)?;

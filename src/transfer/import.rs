@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use kompira_schema::error::{Fault, Kind, Message};
-use kompira_schema::id::UserId;
+use kompira_schema::id::{ObjectId, UserId};
 use kompira_schema::message;
 use kompira_schema::path::ObjectPath;
 use kompira_schema::tree::Caller;
@@ -48,8 +48,6 @@ pub struct Options {
     pub dry_run: bool,
     /// Factory objects may be overwritten: a restore.
     pub restore: bool,
-    /// An object of another type gives way, unless it is a container.
-    pub retype: bool,
 }
 
 impl Default for Options {
@@ -65,7 +63,6 @@ impl Default for Options {
             atomic: false,
             dry_run: false,
             restore: false,
-            retype: false,
         }
     }
 }
@@ -112,6 +109,8 @@ pub struct Besides<'a> {
     /// Which objects are imported, by their stems joined by `/` and whether they are directories
     /// without a record; the others stay as they are.
     pub only: Option<&'a Chosen<'a>>,
+    /// Which objects of another type give way to what is imported; containers never do.
+    pub replaces: Option<&'a dyn Fn(ObjectId) -> bool>,
     /// Done before the objects, in their commit.
     pub before: Option<&'a mut InCommit<'a>>,
     /// Done after them.
@@ -177,6 +176,7 @@ pub fn import_besides(
         keys,
         options,
         imported: &imported,
+        replaces: besides.replaces,
         counters,
         told,
         created: HashSet::new(),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kompira_schema::catalogue::Lang;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::value::Ref;
@@ -33,6 +34,10 @@ struct Entry {
     failed: Option<String>,
     /// Mails that stay where they are, as far as the log says so already.
     left: HashSet<MailName>,
+    /// Its record could not be read.
+    again: bool,
+    /// Somebody waited for it at the last pass.
+    waited: bool,
 }
 
 /// All mail channels.
@@ -63,14 +68,19 @@ impl Agenda {
         self.off.retain(|id, _| there.contains(id));
         self.entries.retain(|id, _| there.contains(id));
         for (id, rev) in channels {
+            let entry = self.entries.get_mut(&id);
+            let again = entry.is_some_and(|entry| std::mem::take(&mut entry.again));
             let seen = self.entries.get(&id).map(|entry| entry.rev);
-            if seen.or_else(|| self.off.get(&id).copied()) == Some(rev) {
+            if !again && seen.or_else(|| self.off.get(&id).copied()) == Some(rev) {
                 continue;
             }
             let object = match view.get(&myself(), id) {
                 Ok(object) => object,
                 Err(fault) if fault.kind() == Kind::NotFound => continue,
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    self.unreadable(inner, id, rev, &fault, now);
+                    continue;
+                }
             };
             let settings = Settings::read(&view, &object);
             if settings.as_ref().is_ok_and(|settings| settings.disabled) {
@@ -84,6 +94,21 @@ impl Agenda {
         }
         self.looked = true;
         Ok(())
+    }
+
+    /// One channel that cannot be read keeps no other from being looked at. It is read again as
+    /// often as the channels are looked through.
+    fn unreadable(&mut self, inner: &Inner, id: ObjectId, rev: Rev, fault: &Fault, now: Duration) {
+        let why = fault.text(Lang::En);
+        let known = self.entries.get(&id).and_then(|entry| entry.settings.as_ref().err());
+        if known != Some(&why) {
+            tracing::error!(channel = id.0, ?fault, "a mail channel cannot be read");
+        }
+        self.off.remove(&id);
+        self.put(inner, id, rev, Err(why), now);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.again = true;
+        }
     }
 
     fn put(
@@ -115,6 +140,8 @@ impl Agenda {
                     last: None,
                     failed: None,
                     left: HashSet::new(),
+                    again: false,
+                    waited: false,
                 };
                 self.entries.insert(id, entry);
             }
@@ -126,7 +153,9 @@ impl Agenda {
         let waiting = inner.tree.view().waiting_for(id);
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let acts = entry.settings.as_ref().is_ok_and(|settings| settings.acts);
-        if acts || waiting > 1 || entry.failed.is_some() {
+        // Two may have begun before this was told.
+        let others = waiting > 1 && entry.waited;
+        if acts || others || entry.failed.is_some() {
             return;
         }
         let soon = entry.last.map_or(Duration::ZERO, |last| last.saturating_add(AGAIN));
@@ -173,13 +202,16 @@ impl Agenda {
         let running = &mut self.running;
         let view = inner.tree.view();
         let mut next: Option<Duration> = None;
+        for (id, entry) in &mut self.entries {
+            entry.waited = view.waiting_for(*id) > 0;
+        }
         // Who waits longest is first when there is no room for all.
         let mut due: Vec<_> =
             self.entries.iter_mut().filter(|(id, _)| !running.contains(id)).collect();
         due.sort_by_key(|(id, entry)| (entry.next, **id));
         for (&id, entry) in due {
             let acts = entry.settings.as_ref().is_ok_and(|settings| settings.acts);
-            if !acts && view.waiting_for(id) == 0 {
+            if !acts && !entry.waited {
                 continue;
             }
             if entry.next > now {
@@ -296,5 +328,46 @@ mod tests {
         agenda.ended(inner, id, ending(&rounds[0], 0, None), MINUTE);
         agenda.awaited(inner, id);
         assert_eq!(begin(&mut agenda, inner, MINUTE).1, Some(MINUTE + AGAIN));
+    }
+
+    // rule: operations/mail-channels
+    #[test]
+    fn two_who_begin_to_wait_together_need_not_wait_either() {
+        let world = World::new();
+        world.tree().know_receivers_by(world.engine().receivers());
+        let id = world.object("/root", "box", "MailChannel", &[("disabled", false.into())]);
+        let inner = &world.engine().inner;
+        let mut agenda = Agenda::default();
+        agenda.look(inner, MINUTE).unwrap();
+        // The last look was a moment ago, and nobody waits.
+        let later = MINUTE + 60 * MINUTE;
+        let entry = agenda.entries.get_mut(&id).unwrap();
+        (entry.last, entry.next) = (Some(MINUTE), later);
+        assert_eq!(begin(&mut agenda, inner, MINUTE).1, None);
+        for name in ["one", "other"] {
+            let process = world.start(world.jobflow(name, "<./box>"));
+            world.waits(process);
+        }
+        agenda.awaited(inner, id);
+        assert_eq!(begin(&mut agenda, inner, MINUTE).1, Some(MINUTE + AGAIN));
+        // A third does not begin where nobody did.
+        agenda.entries.get_mut(&id).unwrap().next = later;
+        agenda.awaited(inner, id);
+        assert_eq!(begin(&mut agenda, inner, MINUTE).1, Some(later));
+    }
+
+    #[test]
+    fn one_channel_that_cannot_be_read_is_tried_again_and_stops_no_other() {
+        let world = World::new();
+        let fields = [("disabled", false.into()), ("action_type", "ExecuteJobflow".into())];
+        let id = world.object("/root", "box", "MailChannel", &fields);
+        let inner = &world.engine().inner;
+        let mut agenda = Agenda::default();
+        let fault = Fault::internal("broken");
+        let rev = inner.tree.view().head(id).unwrap().rev;
+        agenda.unreadable(inner, id, rev, &fault, MINUTE);
+        assert!(agenda.entries[&id].settings.is_err());
+        agenda.look(inner, MINUTE).unwrap();
+        assert!(agenda.entries[&id].settings.is_ok());
     }
 }

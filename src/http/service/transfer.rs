@@ -156,7 +156,6 @@ pub(super) fn import(ask: &Arc<Ask>, body: Option<Json>) -> Answer {
         atomic: wish.flag("atomic"),
         dry_run: wish.flag("dry_run"),
         restore: wish.flag("restore_mode"),
-        retype: false,
     };
     let further = wish.text("secret_key_file").map(PathBuf::from);
     lines::stream(ask, move |ask, lines| {

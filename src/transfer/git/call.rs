@@ -1,7 +1,7 @@
 //! One run of git: its words, its surroundings, what it may use (rule: `tree/repository-secrets`).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kompira_schema::error::{Fault, Kind};
@@ -76,11 +76,16 @@ pub(super) struct Git<'a> {
     pub(super) remote: Remote,
     /// Who commits: name and address.
     pub(super) author: (String, String),
+    /// The operator's key for ssh.
+    pub(super) key: Option<PathBuf>,
 }
 
-/// The program that gives git and ssh what they ask for; the values come by its environment.
+/// The program that gives git (`get`) and ssh what they ask for; the values come by its
+/// environment. git is not left to ask by a text, which would hold the user in an argument.
 const ASKPASS: &str = "#!/bin/sh\n\
     case \"$1\" in\n\
+    get) printf 'username=%s\\npassword=%s\\n' \"$KOMPIRA_GIT_USERNAME\" \"$KOMPIRA_GIT_PASSWORD\" ;;\n\
+    store|erase) ;;\n\
     Username*) printf '%s\\n' \"$KOMPIRA_GIT_USERNAME\" ;;\n\
     *) printf '%s\\n' \"$KOMPIRA_GIT_PASSWORD\" ;;\n\
     esac\n";
@@ -187,8 +192,14 @@ impl Git<'_> {
 
     fn call(&self, words: &[&str], input: &[u8]) -> Call {
         let mut all = vec!["git".to_owned()];
-        let allowed = SCHEMES.iter().map(|scheme| format!("protocol.{scheme}.allow=always"));
-        for setting in SETTINGS.iter().map(|text| (*text).to_owned()).chain(allowed) {
+        // Nothing else may lead git to the files of this machine.
+        let allowed = SCHEMES.iter().filter(|&&scheme| scheme != "file" || self.remote.is_file());
+        let allowed = allowed.map(|scheme| format!("protocol.{scheme}.allow=always"));
+        let helper = self
+            .has_account()
+            .then(|| format!("credential.helper=!{}", quoted(&self.askpass().to_string_lossy())));
+        let settings = SETTINGS.iter().map(|text| (*text).to_owned());
+        for setting in settings.chain(allowed).chain(helper) {
             all.extend(["-c".to_owned(), setting]);
         }
         all.extend(words.iter().map(|word| (*word).to_owned()));
@@ -201,13 +212,38 @@ impl Git<'_> {
         }
     }
 
+    /// Whether there is an answer for a server that asks who it is.
+    fn has_account(&self) -> bool {
+        let user = self.remote.is_web() && !self.remote.username.is_empty();
+        user || !self.remote.password.is_empty()
+    }
+
+    /// How ssh is run: with no settings, keys and known hosts but those of the clones.
+    fn ssh(&self) -> String {
+        // ssh reads quotes in values of settings, and `%` in all paths.
+        let path = |path: &Path| path.to_string_lossy().replace('%', "%%");
+        let known = path(&self.home.join("known_hosts")).replace('"', "\\\"");
+        let known = format!("UserKnownHostsFile=\"{known}\"");
+        let asks = match self.remote.password.is_empty() {
+            true => "BatchMode=yes",
+            false => "NumberOfPasswordPrompts=1",
+        };
+        let key = match &self.key {
+            Some(key) => format!("-i {}", quoted(&path(key))),
+            None => "-o IdentityFile=none".to_owned(),
+        };
+        let port = self.remote.port.map(|port| format!(" -p {port}")).unwrap_or_default();
+        format!(
+            "ssh -F none -o {} -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes \
+             -o IdentityAgent=none {key} -o StrictHostKeyChecking=accept-new -o {asks}{port}",
+            quoted(&known)
+        )
+    }
+
     fn env(&self) -> Vec<(String, String)> {
         let home = self.home.to_string_lossy().into_owned();
         let (name, mail) = &self.author;
-        let port = self.remote.port.map(|port| format!(" -p {port}")).unwrap_or_default();
-        let has_password = !self.remote.password.is_empty();
-        let asks = if has_password { "NumberOfPasswordPrompts=1" } else { "BatchMode=yes" };
-        let ssh = format!("ssh -o StrictHostKeyChecking=accept-new -o {asks}{port}");
+        let ssh = self.ssh();
         let mut env: Vec<(String, String)> = [
             ("HOME", home.as_str()),
             ("LC_ALL", "C.UTF-8"),
@@ -225,7 +261,7 @@ impl Git<'_> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-        if has_password {
+        if self.has_account() {
             let askpass = self.askpass().to_string_lossy().into_owned();
             env.extend(
                 [
@@ -240,6 +276,11 @@ impl Git<'_> {
         }
         env
     }
+}
+
+/// A word of a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Which command, for the person who waits: the first word that is no option.
@@ -282,12 +323,13 @@ mod tests {
             stop: &|| false,
             home: "/nowhere".into(),
             remote: Remote {
-                url: "https://sato@host/x".into(),
+                url: "https://host/x".into(),
                 port: None,
                 username: "sato".into(),
                 password: Zeroizing::new(password.to_owned()),
             },
             author: ("Sato".into(), "sato@host".into()),
+            key: None,
         }
     }
 
@@ -314,7 +356,9 @@ mod tests {
     #[test]
     fn git_asks_nobody_and_heeds_no_settings_but_ours() {
         let spy = Spy::default();
-        let _ = git(&spy, "").run(&["fetch"], b"");
+        let mut alone = git(&spy, "");
+        alone.remote.username.clear();
+        let _ = alone.run(&["fetch"], b"");
         let call = spy.seen.lock().remove(0);
         for word in ["protocol.allow=never", "core.hooksPath=/dev/null", "core.symlinks=false"] {
             assert!(call.words.iter().any(|held| held == word), "{word}");
@@ -327,7 +371,45 @@ mod tests {
             assert!(call.env.iter().any(|(k, v)| k == key && v == value), "{key}");
         }
         assert!(call.env.iter().all(|(key, _)| key != "GIT_ASKPASS"));
-        assert!(call.words.iter().all(|word| !word.contains("ext.allow=always")));
+        for scheme in ["ext", "file"] {
+            let allowed = format!("{scheme}.allow=always");
+            assert!(call.words.iter().all(|word| !word.contains(&allowed)), "{scheme}");
+        }
+        assert!(call.words.iter().all(|word| !word.contains("credential.helper=!")));
+    }
+
+    // rule: tree/repository-secrets
+    #[test]
+    fn a_user_of_the_web_goes_by_the_environment_too() {
+        let spy = Spy::default();
+        let _ = git(&spy, "").run(&["fetch", "--", "https://host/x"], b"");
+        let call = spy.seen.lock().remove(0);
+        assert!(call.words.iter().all(|word| !word.contains("sato")));
+        assert!(call.words.iter().any(|word| word == "credential.helper=!'/nowhere/askpass'"));
+        assert!(call.env.iter().any(|(k, v)| k == "KOMPIRA_GIT_USERNAME" && v == "sato"));
+    }
+
+    // rule: tree/repository-address
+    #[test]
+    fn ssh_heeds_nothing_of_the_servers_user() {
+        let spy = Spy::default();
+        let mut git = git(&spy, "");
+        git.home = "/with space/50%".into();
+        let ssh = git.ssh();
+        for word in [
+            "ssh -F none ",
+            " -o 'UserKnownHostsFile=\"/with space/50%%/known_hosts\"' ",
+            " -o GlobalKnownHostsFile=/dev/null ",
+            " -o IdentitiesOnly=yes ",
+            " -o IdentityFile=none ",
+            " -o BatchMode=yes",
+        ] {
+            assert!(ssh.contains(word), "{word}: {ssh}");
+        }
+        git.key = Some("/it's/id_key".into());
+        let ssh = git.ssh();
+        assert!(ssh.contains(" -i '/it'\\''s/id_key' "), "{ssh}");
+        assert!(!ssh.contains("IdentityFile=none"));
     }
 
     #[test]

@@ -24,17 +24,19 @@ const REASONS_MAX: usize = 5;
 /// Clones and imports what is there. The clone takes its place when all went well.
 pub(super) fn initialize(task: &Task<'_>, journal: &mut Journal) -> Result<(), Fault> {
     let (place, fresh) = (task.place(), task.git.home.join("new"));
-    let work = Work::clone_to(task.git, fresh.clone(), task.directory)?;
-    let cloned = bring(task, &work, None, journal);
-    if let Err(fault) = cloned {
+    let cloned = Work::clone_to(task.git, fresh.clone(), task.directory)
+        .and_then(|work| bring(task, &work, None, journal))
+        .and_then(|()| {
+            let moved = match fs::remove_dir_all(&place) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => fs::rename(&fresh, &place),
+            };
+            moved.map_err(|error| unusable(&place, &error))
+        });
+    if cloned.is_err() {
         let _ = fs::remove_dir_all(&fresh);
-        return Err(fault);
     }
-    let moved = match fs::remove_dir_all(&place) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => fs::rename(&fresh, &place),
-    };
-    moved.map_err(|error| unusable(&place, &error))
+    cloned
 }
 
 /// Gets what is new and imports it.
@@ -113,6 +115,9 @@ struct Plan {
     resuffixed: Vec<(String, Option<String>)>,
     /// Places that changed in the tree since the last synchronisation.
     edited: HashSet<String>,
+    /// Objects that came from the repository and did not change since: they may give way to one of
+    /// another type. Nothing else may.
+    replaced: HashSet<ObjectId>,
     now: Exported,
 }
 
@@ -135,6 +140,7 @@ impl Plan {
                 retyped: Vec::new(),
                 resuffixed: Vec::new(),
                 edited: HashSet::new(),
+                replaced: HashSet::new(),
                 now,
             });
         };
@@ -164,13 +170,26 @@ impl Plan {
                 continue;
             }
             match changes::suffix_of(name) {
-                Some(suffix) if has_record.contains(place) => {
+                // One that changed here is not made anew: its type must still fit.
+                Some(suffix) if has_record.contains(place) || edited.contains(place) => {
                     resuffixed.push((place.clone(), suffix));
                 }
+                None if edited.contains(place) => {}
                 _ => retyped.push(place.clone()),
             }
         }
-        Ok(Self { only: Some(only), odd, moves, gone, retyped, resuffixed, edited, now })
+        let view = task.tree.view();
+        let mut replaced = HashSet::new();
+        let moved = moves.iter().map(|one| &one.from);
+        for place in only.iter().chain(moved) {
+            if !before.contains(place) || edited.contains(place) {
+                continue;
+            }
+            if let Some(path) = now.objects.get(place) {
+                replaced.extend(view.find_path(path)?);
+            }
+        }
+        Ok(Self { only: Some(only), odd, moves, gone, retyped, resuffixed, edited, replaced, now })
     }
 
     /// Moves, imports and deletes in one commit.
@@ -181,7 +200,6 @@ impl Plan {
             update_config: task.update_config,
             linesep: LineSep::Lf,
             atomic: true,
-            retype: true,
             ..import::Options::default()
         };
         // A directory without a record has no file of its own: it says only that it is there.
@@ -192,8 +210,13 @@ impl Plan {
         let (mut moved, mut left) = (Vec::new(), Vec::new());
         let mut before = |txn: &mut Txn| self.before(txn, task, &mut moved);
         let mut after = |txn: &mut Txn| self.after(txn, &mut left);
-        let besides =
-            Besides { only: Some(&only), before: Some(&mut before), after: Some(&mut after) };
+        let replaces = |id: ObjectId| self.replaced.contains(&id);
+        let besides = Besides {
+            only: Some(&only),
+            replaces: Some(&replaces),
+            before: Some(&mut before),
+            after: Some(&mut after),
+        };
         let mut reasons = Vec::new();
         let within = format!("{}/", work.dir.display());
         journal.within(&within);
@@ -264,9 +287,11 @@ impl Plan {
         for place in &self.retyped {
             let Some(path) = self.now.objects.get(place) else { continue };
             if let Some(id) = txn.find_path(path)?
+                && self.replaced.contains(&id)
                 && !txn.type_of(id)?.is_container()
             {
                 txn.delete(id)?;
+                said.push(format!("{path}: its file has another suffix, deleted and made anew"));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The address of a remote repository, without its secrets (rule: `tree/repository-address`).
 
+use std::path::Path;
+
 use kompira_schema::error::{Fault, Problem};
 use kompira_schema::message;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -33,6 +35,18 @@ pub(super) struct Remote {
     pub(super) username: String,
     /// Empty: none.
     pub(super) password: Zeroizing<String>,
+}
+
+impl Remote {
+    /// Whether it is a path of this machine.
+    pub(super) fn is_file(&self) -> bool {
+        self.url.starts_with("file://")
+    }
+
+    /// Whether it is asked over the web, where git wants user and password.
+    pub(super) fn is_web(&self) -> bool {
+        self.url.starts_with("http")
+    }
 }
 
 /// Checks an address and takes user, password and port apart from it. The fields of the object
@@ -93,9 +107,8 @@ fn full(given: &Given<'_>, scheme: &str, rest: &str) -> Result<Remote, Fault> {
     let password = Zeroizing::new(pick(given.password, clear(password)));
     let port = given.port.or(port).filter(|&port| port > 0);
     let mut url = format!("{scheme}://");
-    // With a name in the URL a web server is first tried without the password, which it may count.
-    let asks = scheme.starts_with("http") && !password.is_empty();
-    if !username.is_empty() && scheme != "git" && !asks {
+    // A web server asks; the user may be a token, which nobody must read in the URL.
+    if !username.is_empty() && scheme == "ssh" {
         url.extend([&utf8_percent_encode(&username, USER).to_string(), "@"]);
     }
     url.push_str(host);
@@ -139,8 +152,32 @@ fn bad() -> Fault {
     Fault::invalid(vec![Problem { at: "URL".into(), message }])
 }
 
+/// A URL without its account: another account is the same repository.
+pub(super) fn without_account(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.split_once('@').map_or(url, |(_, rest)| rest).to_owned();
+    };
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// Whether an address leads into this directory of this machine. git undoes the escapes of a URL,
+/// and tries some names besides.
+pub(super) fn is_within(url: &str, dir: &Path) -> bool {
+    let Some(path) = url.strip_prefix("file://") else { return false };
+    let Ok(dir) = dir.canonicalize() else { return false };
+    let plain = percent_decode_str(path).decode_utf8_lossy();
+    [path, &plain].into_iter().any(|path| {
+        ["", ".git", "/.git", ".git/.git"].into_iter().any(|end| {
+            let found = Path::new(&format!("{path}{end}")).canonicalize();
+            found.is_ok_and(|found| found.starts_with(&dir))
+        })
+    })
+}
+
 /// Takes secrets out of what git says: the password, as it is and as a URL writes it, and whatever
-/// stands before the `@` of a URL with a colon.
+/// stands before the `@` of a URL of the web, or of another with a colon there.
 pub(super) fn redact(text: &str, password: &str) -> String {
     const MASK: &str = "***";
     let mut text = text.to_owned();
@@ -154,9 +191,13 @@ pub(super) fn redact(text: &str, password: &str) -> String {
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once("://") {
         out.extend([before, "://"]);
+        let before = before.to_ascii_lowercase();
+        let web = before.ends_with("http") || before.ends_with("https");
         let end = after.find(['/', ' ', '\'', '"', '\n']).unwrap_or(after.len());
         let (place, tail) = after.split_at(end);
         match place.rsplit_once('@') {
+            // The user may be a token.
+            Some((_, host)) if web => out.extend([MASK, "@", host]),
             Some((account, host)) if account.contains(':') => {
                 let user = account.split(':').next().unwrap_or_default();
                 out.extend([user, ":", MASK, "@", host]);
@@ -234,7 +275,14 @@ mod tests {
         assert_eq!(found.url, "https://host:8443/x.git");
         assert_eq!((found.username.as_str(), found.password.as_str()), ("ab c", "new"));
         let found = read(&Given { username: "ab c", ..given("https://host/x.git") });
-        assert_eq!(found.url, "https://ab%20c@host/x.git");
+        assert_eq!((found.url.as_str(), found.username.as_str()), ("https://host/x.git", "ab c"));
+        let found = read(&given("https://token-4711@host/x.git"));
+        assert_eq!(
+            (found.url.as_str(), found.username.as_str()),
+            ("https://host/x.git", "token-4711")
+        );
+        let found = read(&Given { username: "ab c", ..given("ssh://host/x.git") });
+        assert_eq!(found.url, "ssh://ab%20c@host/x.git");
         let found = read(&Given { password: "x", ..given("ssh://git@host/x.git") });
         assert_eq!(found.url, "ssh://git@host/x.git");
         let short = Given { port: Some(2222), ..given("git@host:x.git") };
@@ -248,11 +296,45 @@ mod tests {
     #[test]
     fn what_git_says_tells_no_secret() {
         let said = "fatal: unable to access 'https://sato:p%40ss@host/x/': p@ss p%40ss";
+        assert_eq!(redact(said, "p@ss"), "fatal: unable to access 'https://***@host/x/': *** ***");
+        assert_eq!(redact("ssh://u:other@h/x and y@z", ""), "ssh://u:***@h/x and y@z");
         assert_eq!(
-            redact(said, "p@ss"),
-            "fatal: unable to access 'https://sato:***@host/x/': *** ***"
+            redact("'HTTPS://token@h': ssh://git@h/x", ""),
+            "'HTTPS://***@h': ssh://git@h/x"
         );
-        assert_eq!(redact("https://u:other@h/x and y@z", ""), "https://u:***@h/x and y@z");
         assert_eq!(redact("no secret", ""), "no secret");
+    }
+
+    // rule: tree/repository
+    #[test]
+    fn another_account_is_the_same_repository() {
+        for (url, bare) in [
+            ("https://sato@host/x.git", "https://host/x.git"),
+            ("https://host/a@b/x.git", "https://host/a@b/x.git"),
+            ("ssh://git@host:22/a@b", "ssh://host:22/a@b"),
+            ("file:///srv/a@b/x.git", "file:///srv/a@b/x.git"),
+            ("git@host:a@b", "host:a@b"),
+        ] {
+            assert_eq!(without_account(url), bare);
+        }
+    }
+
+    // rule: tree/repository-address
+    #[test]
+    fn a_path_is_looked_at_as_git_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir_all(data.join("x/.git")).unwrap();
+        std::fs::create_dir_all(dir.path().join("out")).unwrap();
+        std::os::unix::fs::symlink(data.join("x"), dir.path().join("link.git")).unwrap();
+        let asked =
+            |path: &str| is_within(&format!("file://{}/{path}", dir.path().display()), &data);
+        for path in ["data", "data/x", "out/../data/x", "d%61ta/x", "link.git", "link"] {
+            assert!(asked(path), "{path}");
+        }
+        for path in ["out", "nowhere"] {
+            assert!(!asked(path), "{path}");
+        }
+        assert!(!is_within("https://host/data/x", &data));
     }
 }

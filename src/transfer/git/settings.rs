@@ -1,5 +1,7 @@
 //! What a Repository object and its user say.
 
+use std::path::Path;
+
 use kompira_schema::error::{Fault, Kind, Problem};
 use kompira_schema::id::ObjectId;
 use kompira_schema::message;
@@ -23,9 +25,16 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// `data` is the data directory of the server.
+    ///
     /// # Errors
     /// A validation failure that names the field; [`Kind::Denied`].
-    pub(super) fn read(view: &View, who: &Caller, id: ObjectId) -> Result<Self, Fault> {
+    pub(super) fn read(
+        view: &View,
+        who: &Caller,
+        id: ObjectId,
+        data: &Path,
+    ) -> Result<Self, Fault> {
         let object = view.get(who, id)?;
         let field = |name: &str| view.field(&object, name).map(std::borrow::Cow::into_owned);
         let text = |name: &str| match field(name) {
@@ -59,6 +68,17 @@ impl Settings {
         let username = text("username");
         let given = Given { url: &url, port, username: &username, password: &password };
         let remote = remote::read(&given)?;
+        // git reads and writes there as the server's user, whoever asks.
+        let refused = if !remote.is_file() {
+            None
+        } else if !view.privileged(who.user) {
+            Some(message!("git.file_denied"))
+        } else {
+            remote::is_within(&remote.url, data).then(|| message!("git.file_own"))
+        };
+        if let Some(message) = refused {
+            return Err(Fault::invalid(vec![Problem { at: "URL".into(), message }]));
+        }
         if !view.type_of(directory)?.is_container() {
             let message = message!("git.no_directory");
             return Err(Fault::invalid(vec![Problem { at: "directory".into(), message }]));

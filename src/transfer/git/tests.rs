@@ -411,6 +411,114 @@ fn a_pull_that_fails_changes_nothing_and_says_why() {
 
 // rule: tree/repository-pull
 #[test]
+fn only_what_came_from_the_repository_gives_way_to_another_type() {
+    let wiki = "type_object: /system/types/Wiki\nfields:\n  wikitext: w\n";
+    let text = "type_object: /system/types/Text\nfields:\n  text: f\n";
+    let lab = Lab::filled(&[("mine", wiki)]);
+    lab.add("/ops/mine", "Text", &[("text", "own".into())]);
+    let clashes = |fault: Fault| {
+        let told = fault.text(Lang::En);
+        assert!(told.contains("exists with another type"), "{told}");
+    };
+    clashes(lab.act(&Action::Initialize).unwrap_err());
+    assert_eq!(lab.text("/ops/mine", "text"), "own");
+    lab.remote(&[("mine", ""), ("edited", text), ("kind.txt", "z"), ("full", text)], "second");
+    lab.initialize();
+    // Both sides made one of the same name, or changed the same one.
+    lab.set("/ops/edited", "text", &"mine".into());
+    lab.set("/ops/kind", "text", &"mine".into());
+    for (file, at, own) in [
+        ("mine", "/ops/mine", "own"),
+        ("edited", "/ops/edited", "mine"),
+        ("kind.sh", "/ops/kind", "mine"),
+    ] {
+        let old = if file == "kind.sh" { "kind.txt" } else { "" };
+        if !old.is_empty() {
+            lab.remote(&[(old, "")], "gone");
+        }
+        lab.remote(&[(file, wiki)], file);
+        clashes(lab.pull().unwrap_err());
+        assert_eq!(lab.text(at, "text"), own);
+        let back = if file == "edited" { text } else { "" };
+        lab.remote(&[(file, back)], "back");
+        if !old.is_empty() {
+            lab.remote(&[(old, "z")], "back");
+        }
+    }
+    lab.remote(&[("full", wiki)], "another type");
+    let told = lab.pull().unwrap();
+    assert!(told.contains("/ops/full: was of another type, deleted and made anew"), "{told}");
+    assert_eq!(lab.text("/ops/full", "wikitext"), "w");
+    assert_eq!(lab.text("/ops/mine", "text"), "own");
+}
+
+// rule: tree/repository-push
+#[test]
+fn what_the_repository_ignores_is_pushed_all_the_same() {
+    let lab = Lab::filled(&[(".gitignore", "build\n"), ("old", "o")]);
+    lab.initialize();
+    lab.add("/ops/sub", "Directory", &[]);
+    lab.add("/ops/sub/build", "Text", &[("text", "b".into())]);
+    lab.write(|txn| {
+        let old = txn.resolve(&path("/ops/old"))?;
+        txn.rename(old, &Name::new("build")?)
+    });
+    lab.push("").unwrap();
+    let files = lab.files("main");
+    for file in ["build", "sub/build", ".gitignore"] {
+        assert!(files.iter().any(|one| one == file), "{file}: {files:?}");
+    }
+}
+
+// rule: tree/repository-address
+#[test]
+fn paths_are_for_privileged_users_and_never_of_the_server_itself() {
+    let lab = Lab::filled(&[("a.txt", "one")]);
+    let stranger = lab.write(|txn| {
+        let id = txn.create_user(UserDraft {
+            username: "sato".into(),
+            password: Some(zeroize::Zeroizing::new("correct horse 8".to_owned())),
+            ..UserDraft::default()
+        })?;
+        txn.update(lab.repo, None, Patch { owner: Some(id), ..Patch::default() })?;
+        Ok(id)
+    });
+    let refused = |who: &Caller, action: &Action| {
+        let fault = lab.all.act(who, lab.repo, action, Map::new(), &|| false).unwrap_err();
+        assert_eq!(fault.problems()[0].at, "URL");
+        fault.problems()[0].message.key
+    };
+    lab.initialize();
+    let push = Action::Push { branch: None, message: String::new() };
+    for action in [Action::Initialize, push, Action::Pull { branch: None }] {
+        assert_eq!(refused(&who(stranger), &action), "git.file_denied");
+    }
+    let own = lab.dir.path().join(format!("data/repository/id_{}/work", lab.repo));
+    lab.set("/repo", "URL", &format!("file://{}", own.display()).into());
+    assert_eq!(refused(&who(User::ROOT), &Action::Initialize), "git.file_own");
+}
+
+// rule: tree/repository
+#[test]
+fn what_a_killed_git_left_is_no_hindrance() {
+    let lab = Lab::filled(&[("a.txt", "one")]);
+    lab.initialize();
+    let place = lab.dir.path().join(format!("data/repository/id_{}", lab.repo));
+    for lock in ["index.lock", "refs/kompira/synced.lock", "refs/remotes/origin/main.lock"] {
+        let lock = place.join("work/.git").join(lock);
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        std::fs::write(lock, "").unwrap();
+    }
+    lab.remote(&[("a.txt", "two")], "two");
+    lab.pull().unwrap();
+    assert_eq!(lab.text("/ops/a", "text"), "two");
+    lab.set("/repo", "URL", &"file:///nowhere/at-all.git".into());
+    lab.act(&Action::Initialize).unwrap_err();
+    assert!(!place.join("new").exists());
+}
+
+// rule: tree/repository-pull
+#[test]
 fn settings_are_overwritten_only_if_that_is_wanted() {
     let config = |text: &str| {
         format!(
@@ -506,6 +614,9 @@ fn an_action_needs_the_right_to_write_and_is_alone() {
     lab.all.busy.lock().insert(lab.repo);
     assert_eq!(lab.act(&Action::Initialize).unwrap_err().kind(), Kind::Busy);
     lab.all.busy.lock().remove(&lab.repo);
+    lab.all.busy.lock().extend([1, 2, 3, 4].map(|id| ObjectId(1_000_000 + id)));
+    assert_eq!(lab.act(&Action::Initialize).unwrap_err().told().key, "git.crowded");
+    lab.all.busy.lock().clear();
     lab.initialize();
     lab.pull().unwrap();
 }

@@ -16,6 +16,7 @@ use kompira_schema::tree::Caller;
 
 use super::call::Git;
 use super::changes::{self, Listing};
+use super::remote::without_account;
 use crate::files::shown;
 use crate::transfer::directory::Directory;
 use crate::transfer::export::{self, Event, export_dir};
@@ -80,28 +81,22 @@ impl<'a> Work<'a> {
 
     /// Whether it was cloned for this remote repository and this directory.
     pub(super) fn fits(&self, directory: ObjectId) -> Result<bool, Fault> {
-        for lock in LOCKS {
-            match fs::remove_file(self.dir.join(".git").join(lock)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(unusable(&self.dir, &error));
-                }
-                _ => {}
-            }
-        }
+        let own = self.dir.join(".git");
+        let unlocked = LOCKS.iter().try_for_each(|lock| remove(&own.join(lock)));
+        unlocked
+            .and_then(|()| remove_locks(&own.join("refs")))
+            .map_err(|error| unusable(&self.dir, &error))?;
         let setting = |name: &str| -> Result<Option<String>, Fault> {
             self.ask(&["config", "--local", "--get", name])
         };
-        let bare = |url: &str| match url.split_once('@') {
-            // Another account is the same repository.
-            Some((account, rest)) => match account.split_once("://") {
-                Some((scheme, _)) => format!("{scheme}://{rest}"),
-                None => rest.to_owned(),
-            },
-            None => url.to_owned(),
-        };
         let url = setting("remote.origin.url")?.unwrap_or_default();
-        Ok(bare(&url) == bare(&self.git.remote.url)
-            && setting(DIRECTORY)?.as_deref() == Some(&directory.to_string()))
+        let wanted = &self.git.remote.url;
+        let fits = without_account(&url) == without_account(wanted)
+            && setting(DIRECTORY)?.as_deref() == Some(&directory.to_string());
+        if fits && url != *wanted {
+            self.run(&["config", "--local", "remote.origin.url", wanted])?;
+        }
+        Ok(fits)
     }
 
     fn words<'w>(&self, place: &'w str, words: &[&'w str]) -> Vec<&'w str> {
@@ -266,7 +261,8 @@ impl<'a> Work<'a> {
             let words = ["update-index", "--force-remove", "-z", "--stdin"];
             self.output(&words, names.as_bytes())?;
         }
-        self.run(&["add", "--all", "--", "."])?;
+        // What the repository ignores is an object like any other; nothing else is there to be added.
+        self.run(&["add", "--all", "--force", "--", "."])?;
         let tree = self.run(&["write-tree"])?;
         Ok(Exported { tree, objects, missing })
     }
@@ -347,6 +343,27 @@ fn prune(
             (true, false) => {}
             (false, true) => fs::remove_dir_all(entry.path())?,
             (false, false) => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the locks of references; no reference has such a name.
+fn remove_locks(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_locks(&entry.path())?;
+        } else if entry.file_name().as_encoded_bytes().ends_with(b".lock") {
+            remove(&entry.path())?;
         }
     }
     Ok(())

@@ -31,6 +31,8 @@ pub(super) struct Import<'a> {
     pub(super) options: &'a Options,
     /// Relative paths of all that is imported.
     pub(super) imported: &'a HashSet<String>,
+    /// Which objects give way to one of another type.
+    pub(super) replaces: Option<&'a dyn Fn(ObjectId) -> bool>,
     pub(super) counters: Counters,
     pub(super) told: &'a mut dyn FnMut(Event),
     /// Relative paths of what this run created: removed again if their fields do not fit.
@@ -122,10 +124,12 @@ impl Import<'_> {
         let relative = plan::relative(&one.path);
         let target = self.target(&one.path)?;
         let mut outcome = None;
+        let mut replaced = false;
         let mut parents = Vec::new();
         let content_of = |planned: &Planned, def: &TypeDef| self.content(one, planned, def);
         step(&mut |txn| {
             parents.clear();
+            replaced = false;
             let parent = self.parents(txn, one, &mut parents)?;
             let table = table_type(txn, self.who, parent)?;
             let planned = plan::plan(one, table.as_deref(), &self.references())?;
@@ -137,8 +141,12 @@ impl Import<'_> {
                 ));
             }
             let existing = match txn.find_path(&target)? {
-                Some(id) if self.options.retype && gives_way(txn, id, type_id)? => {
+                Some(id)
+                    if self.replaces.is_some_and(|replaces| replaces(id))
+                        && gives_way(txn, id, type_id)? =>
+                {
                     txn.delete(id)?;
+                    replaced = true;
                     None
                 }
                 existing => existing,
@@ -169,6 +177,10 @@ impl Import<'_> {
             Ok(())
         })?;
         self.counters.created += parents.len() as u64;
+        if replaced {
+            let line = format!("{target}: was of another type, deleted and made anew");
+            (self.told)(Event::Line(line));
+        }
         let (place, planned) = outcome.ok_or_else(|| Fault::internal("a step that did not run"))?;
         for told in &planned.odd {
             self.warn(&relative, told.clone());
