@@ -261,7 +261,7 @@ impl Engine {
         let mut started = Vec::new();
         for entry in view.children(who, directory, None, STARTUP_MAX)? {
             let def = view.type_def(entry.type_id)?;
-            if !entry.is_object() || !def.builtin || def.name != "Jobflow" {
+            if !entry.is_object() || !def.is_builtin("Jobflow") {
                 continue;
             }
             let options = StartOptions { invoker: Some(directory), ..StartOptions::default() };

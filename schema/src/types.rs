@@ -233,6 +233,12 @@ pub struct TypeDef {
 }
 
 impl TypeDef {
+    /// Whether it is our own type of this name. Another type may have the name, too.
+    #[must_use]
+    pub fn is_builtin(&self, name: &str) -> bool {
+        self.builtin && self.name == name
+    }
+
     /// The fields in the order of the type.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = &FieldDef> {
         self.fields.values()

@@ -248,7 +248,7 @@ impl Reader<'_> {
             Kind::NotFound => format!("{name}: object not found"),
             other => format!("{name}: {}", other.name()),
         })?;
-        if !object.stub.def.builtin || object.stub.def.name != wanted {
+        if !object.stub.def.is_builtin(wanted) {
             return Err(format!("{name}: {} is no {wanted}", object.stub.path));
         }
         Ok(object)

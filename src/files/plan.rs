@@ -108,7 +108,7 @@ fn given_fields(def: &TypeDef, suffix: Option<&str>) -> Dict {
     if let Some(field) = &def.file.suffix_from {
         fields.insert(field.clone(), Value::from(suffix));
     }
-    if def.builtin && def.name == "Wiki" {
+    if def.is_builtin("Wiki") {
         let style = match suffix.to_ascii_lowercase().as_str() {
             "md" => Some("Markdown"),
             "textile" => Some("Textile"),

@@ -140,7 +140,7 @@ impl Ask<'_> {
             return Ok(FILE_MODE);
         }
         let def = self.view.type_def(head.type_id)?;
-        if !(def.builtin && def.name == "ScriptJob") {
+        if !def.is_builtin("ScriptJob") {
             return Ok(FILE_MODE);
         }
         let script = match self.view.content(self.who, head.id)? {

@@ -14,6 +14,14 @@ pub(super) fn object(body: Option<Json>) -> Result<Map<String, Json>, Failure> {
     }
 }
 
+/// The body as an object; no body is one without entries.
+pub(super) fn optional(body: Option<Json>) -> Result<Map<String, Json>, Failure> {
+    match body {
+        None | Some(Json::Null) => Ok(Map::new()),
+        body => object(body),
+    }
+}
+
 /// A text; null is none.
 pub(super) fn text(body: &Map<String, Json>, key: &str) -> Result<Option<String>, Failure> {
     match body.get(key) {

@@ -86,11 +86,11 @@ pub(super) async fn object(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Method::GET | Method::HEAD => match at_once(ask, form) {
             Some(answer) => answer,
             None => {
-                if library(ask).is_some() {
-                    let asked = Arc::clone(ask);
-                    // Without a place it is shown as far as it is known.
+                if let (Some(id), Some(engine)) = (library(ask), ask.service.engine.clone()) {
+                    // Whether it loads is waited for a little. Without a place it is shown as far
+                    // as it is known.
                     let settled = ask.service.pool.wait(move || {
-                        settle(&asked);
+                        engine.settle_library(id);
                         Ok::<_, Fault>(())
                     });
                     let _ = settled.await;
@@ -146,7 +146,7 @@ fn at_once(ask: &Ask, form: Form) -> Option<Answer> {
     let id = view.resolve(&ask.target.path).ok()?;
     let def = view.type_of(id).ok()?;
     // Whether a library loads may be known only in a moment.
-    if def.builtin && def.name == "Library" {
+    if def.is_builtin("Library") {
         return None;
     }
     let has_files = def.fields().any(|field| field.field_type.shape.elem() == Elem::File);
@@ -172,15 +172,8 @@ fn library(ask: &Ask) -> Option<ObjectId> {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path).ok()?;
     let def = view.type_of(id).ok()?;
-    let is_library = def.builtin && def.name == "Library";
+    let is_library = def.is_builtin("Library");
     (is_library && view.access(&ask.who, id).is_ok_and(|access| access.read)).then_some(id)
-}
-
-/// Waits a little until it is known whether a library loads.
-fn settle(ask: &Ask) {
-    if let (Some(id), Some(engine)) = (library(ask), &ask.service.engine) {
-        engine.settle_library(id);
-    }
 }
 
 /// The object as JSON, of a watched view. A short answer can be kept.

@@ -10,7 +10,7 @@ use kompira_schema::value::Ref;
 use serde_json::{Map, Value as Json};
 
 use super::answer::{self, Failure};
-use super::body::truth;
+use super::body::{self, truth};
 use super::channel::{look_again, timeout};
 use super::object::{Want, engine, monitoring, paged};
 use super::record;
@@ -131,11 +131,7 @@ fn step(body: Option<&Json>) -> Result<Option<u64>, Failure> {
 }
 
 fn modes(body: Option<Json>) -> Result<Modes, Failure> {
-    let map = match body {
-        None | Some(Json::Null) => Map::new(),
-        Some(Json::Object(map)) => map,
-        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
-    };
+    let map = body::optional(body)?;
     Ok(Modes {
         step: truth(&map, "step_mode")?,
         checkpoint: truth(&map, "checkpoint_mode")?,

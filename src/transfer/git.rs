@@ -148,7 +148,7 @@ impl Repositories {
     /// [`Kind::NoMethod`], [`Kind::Denied`].
     pub fn check(view: &View, who: &Caller, id: ObjectId) -> Result<(), Fault> {
         let object = view.get(who, id)?;
-        if !object.stub.def.builtin || object.stub.def.name != "Repository" {
+        if !object.stub.def.is_builtin("Repository") {
             let told = message!("git.no_repository", path = object.stub.path);
             return Err(Fault::new(Kind::NoMethod, told));
         }

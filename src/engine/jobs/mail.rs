@@ -237,7 +237,7 @@ fn find(view: &View, who: &Caller, named: &Value) -> Result<Server, String> {
         _ => return Ok(local()),
     };
     let object = view.get(who, id).map_err(|fault| unreadable(&fault))?;
-    if !object.stub.def.builtin || object.stub.def.name != "SmtpServer" {
+    if !object.stub.def.is_builtin("SmtpServer") {
         return Err(format!("{} is no SmtpServer", object.stub.path));
     }
     of_object(view, &object, local())

@@ -105,7 +105,7 @@ fn template(view: &View, setting: &str) -> (String, String) {
     let own = || (SUBJECT.to_owned(), BODY.to_owned());
     let Some(id) = named else { return own() };
     match view.get(&myself(), id) {
-        Ok(object) if object.stub.def.builtin && object.stub.def.name == "MailTemplate" => {
+        Ok(object) if object.stub.def.is_builtin("MailTemplate") => {
             let text = |name: &str| match view.field(&object, name).as_deref() {
                 Some(Value::Str(text)) => text.clone(),
                 _ => String::new(),

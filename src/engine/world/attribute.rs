@@ -65,7 +65,7 @@ impl World<'_> {
         match self.read_field(heap, id, name)? {
             Some(value) => Ok(value),
             // Whether there is such a function is found out by the call.
-            None if def.builtin && def.name == "Library" => {
+            None if def.is_builtin("Library") => {
                 Ok(heap.function(Function::Library(target, name.into())))
             }
             None => Err(Raise::attribute(name)),
@@ -297,7 +297,7 @@ impl World<'_> {
     }
 
     fn has_data(&self, id: ObjectId) -> bool {
-        self.txn.type_of(id).is_ok_and(|def| def.builtin && def.name == "Config")
+        self.txn.type_of(id).is_ok_and(|def| def.is_builtin("Config"))
     }
 
     pub(super) fn field_exists(&mut self, id: ObjectId, name: &str) -> Result<bool, Raise> {

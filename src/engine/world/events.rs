@@ -182,7 +182,7 @@ impl World<'_> {
             Err(fault) if fault.kind() == Kind::NotFound => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        if !def.builtin || def.name != "MailChannel" {
+        if !def.is_builtin("MailChannel") {
             return Ok(None);
         }
         let object = match self.txn.get(&self.who, channel) {

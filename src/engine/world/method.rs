@@ -80,7 +80,7 @@ impl World<'_> {
         if !self.is_method(&def, name) && methods::of_root(&path, name).is_none() {
             return Err(Raise::attribute(name));
         }
-        let table = def.builtin && def.name == "Table";
+        let table = def.is_builtin("Table");
         match name {
             "delete" => {
                 Bound::new(given, name, &[], 0)?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::{Engine, Monitoring, Params, StartOptions};
 use crate::http::answer::{self, Failure};
-use crate::http::body::truth;
+use crate::http::body::{self, truth};
 use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::View;
@@ -22,11 +22,7 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
     if kind.executable != kompira_schema::types::Executable::Yes {
         return Err(nothing());
     }
-    let body = match body {
-        None | Some(Json::Null) => Map::new(),
-        Some(Json::Object(map)) => map,
-        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
-    };
+    let body = body::optional(body)?;
     let options = StartOptions {
         step_mode: truth(&body, "step_mode")?.unwrap_or_default(),
         trace: truth(&body, "trace")?.unwrap_or_default(),
@@ -91,7 +87,7 @@ fn object(
     let path = ObjectPath::parse(text).map_err(|_| missing())?;
     let id = view.resolve(&path).map_err(|_| missing())?;
     let def = view.type_of(id)?;
-    if !def.builtin || def.name != kind {
+    if !def.is_builtin(kind) {
         return Err(Failure::field(key, format!("Object '{text}' is no {kind}.")));
     }
     if !view.access(&ask.who, id)?.read {

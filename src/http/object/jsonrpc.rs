@@ -77,7 +77,7 @@ pub(super) fn jsonrpc(ask: &Ask, body: Option<Json>) -> Answer {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;
     let def = view.type_of(id)?;
-    if !def.builtin || def.name != "Library" {
+    if !def.is_builtin("Library") {
         return Err(nothing());
     }
     let path = view.path_of(id).ok_or_else(nothing)?;

@@ -6,7 +6,7 @@ use kompira_schema::message;
 use serde_json::{Map, Value as Json, json};
 
 use crate::http::answer::{self, Failure};
-use crate::http::body::text;
+use crate::http::body::{self, text};
 use crate::http::route::{Answer, Ask, nothing};
 use crate::http::table::Resource;
 use crate::transfer::git::Action;
@@ -15,14 +15,10 @@ pub(super) fn synchronise(ask: &Ask, body: Option<Json>) -> Answer {
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;
     let kind = view.type_of(id)?;
-    if !kind.builtin || kind.name != "Repository" {
+    if !kind.is_builtin("Repository") {
         return Err(nothing());
     }
-    let body = match body {
-        None | Some(Json::Null) => Map::new(),
-        Some(Json::Object(map)) => map,
-        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
-    };
+    let body = body::optional(body)?;
     let known: &[&str] = match ask.row.resource {
         Resource::Push => &["branch", "message"],
         Resource::Pull => &["branch"],

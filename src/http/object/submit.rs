@@ -12,17 +12,14 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::engine::{Params, StartOptions};
 use crate::http::answer::{self, Failure};
+use crate::http::body;
 use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::{Submission, View};
 
 /// Sends the entered values to the form's channel, or starts its jobflow.
 pub(super) fn submit(ask: &Ask, body: Option<Json>) -> Answer {
-    let body = match body {
-        None | Some(Json::Null) => Map::new(),
-        Some(Json::Object(map)) => map,
-        Some(_) => return Err(Failure::field("", "Send a JSON object.")),
-    };
+    let body = body::optional(body)?;
     let values = match body.get("values") {
         None | Some(Json::Null) => Dict::new(),
         Some(Json::Object(map)) => json::dict(map),

@@ -55,7 +55,7 @@ pub(super) fn as_page(ask: &Ask, view: &View, id: ObjectId) -> Result<Option<Res
 
 fn is(view: &View, id: ObjectId, kind: &str) -> Result<bool, Fault> {
     let def = view.type_of(id)?;
-    Ok(def.builtin && def.name == kind)
+    Ok(def.is_builtin(kind))
 }
 
 /// A Wiki page as a document of its own.

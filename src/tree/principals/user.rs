@@ -125,7 +125,7 @@ impl Txn {
     ) -> Result<(), Fault> {
         let Some(id) = target else { return Ok(()) };
         let def = self.type_of(id)?;
-        if def.builtin && def.name == wanted {
+        if def.is_builtin(wanted) {
             return Ok(());
         }
         let message = message!("user.wrong_type", wanted = wanted, found = def.name);

@@ -33,7 +33,7 @@ impl View {
     /// The text of an object that is a library.
     #[must_use]
     pub fn library_of(&self, object: &Object) -> Option<LibraryText> {
-        if !object.stub.def.builtin || object.stub.def.name != "Library" {
+        if !object.stub.def.is_builtin("Library") {
             return None;
         }
         let text = |name: &str| match self.field(object, name).as_deref() {
@@ -69,7 +69,7 @@ impl View {
     pub fn library_text(&self, who: &Caller, id: ObjectId) -> Result<Option<LibraryText>, Fault> {
         let head = self.object_head(id)?;
         let def = self.type_def(head.type_id)?;
-        if !def.builtin || def.name != "Library" {
+        if !def.is_builtin("Library") {
             return Ok(None);
         }
         // Without what is known of it: that may depend on this very answer.
