@@ -8,6 +8,7 @@
 mod call;
 mod changes;
 mod journal;
+mod plan;
 mod pull;
 mod push;
 mod remote;
@@ -124,7 +125,7 @@ impl Repositories {
     /// [`Kind::NoMethod`] for an object of another type, [`Kind::Denied`] without the right to
     /// write it, [`Kind::Busy`] while another action runs or before the first `initialize`,
     /// [`Kind::Outside`] with what git said, those of export and import. The tree is then as it
-    /// was, but for the log.
+    /// was, but for the log, unless the failure says that the import is done.
     pub fn act(
         &self,
         who: &Caller,

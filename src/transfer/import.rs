@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use kompira_schema::error::{Fault, Kind, Message};
-use kompira_schema::id::{ObjectId, UserId};
+use kompira_schema::id::{ObjectId, Rev, UserId};
 use kompira_schema::message;
 use kompira_schema::path::ObjectPath;
 use kompira_schema::tree::Caller;
@@ -115,6 +115,8 @@ pub struct Besides<'a> {
     pub before: Option<&'a mut InCommit<'a>>,
     /// Done after them.
     pub after: Option<&'a mut InCommit<'a>>,
+    /// Gets the revision of the commit.
+    pub commit: Option<&'a mut Option<Rev>>,
 }
 
 /// Whether an object is imported.
@@ -239,7 +241,12 @@ impl Import<'_> {
         match done {
             Err(fault) if dry_run && fault == dropped() => Ok(()),
             Err(fault) => Err(fault),
-            Ok(_) => Ok(()),
+            Ok(done) => {
+                if let Some(commit) = &mut besides.commit {
+                    **commit = Some(done.rev);
+                }
+                Ok(())
+            }
         }
     }
 }

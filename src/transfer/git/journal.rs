@@ -52,6 +52,12 @@ impl Journal {
         self.lines.push(format!("failed: {text}"));
     }
 
+    /// Adds a line that must not be lost, before the last.
+    pub(super) fn warn(&mut self, line: String) {
+        let at = self.lines.len().saturating_sub(1);
+        self.lines.insert(at, format!("warning: {}", line.replace('\n', "; ")));
+    }
+
     /// Adds what an import tells of one object.
     pub(super) fn tell(&mut self, event: &Event) {
         match event {

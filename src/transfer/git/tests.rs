@@ -38,6 +38,19 @@ impl Runner for Plain {
     }
 }
 
+/// What [`Hooked`] does before a command.
+type Hook = Box<dyn FnMut(&str) -> Option<Ended> + Send>;
+
+/// The same, with somebody who does something before a command, or answers in its place.
+struct Hooked(Mutex<Hook>);
+
+impl Runner for Hooked {
+    fn run(&self, call: Call, stop: &dyn Fn() -> bool) -> Result<Ended, Broken> {
+        let done = (self.0.lock())(&call.words.join(" "));
+        done.map_or_else(|| Plain.run(call, stop), Ok)
+    }
+}
+
 /// A tree with `/ops`, a Repository `/repo` for it, and a remote repository.
 struct Lab {
     dir: tempfile::TempDir,
@@ -190,6 +203,22 @@ impl Lab {
 
     fn pull(&self) -> Result<String, Fault> {
         self.act(&Action::Pull { branch: None })
+    }
+
+    /// Does something before the `nth` command (from 1) whose line holds `word`.
+    fn hook(
+        &mut self,
+        word: &'static str,
+        nth: usize,
+        then: impl Fn(&Tree) -> Option<Ended> + Send + 'static,
+    ) {
+        let (tree, mut seen) = (self.tree.clone(), 0);
+        let hook = move |line: &str| {
+            seen += usize::from(line.contains(word));
+            let now = line.contains(word) && seen == nth;
+            now.then(|| then(&tree)).flatten()
+        };
+        self.all.runner = Arc::new(Hooked(Mutex::new(Box::new(hook))));
     }
 
     fn log(&self) -> String {
@@ -662,4 +691,164 @@ fn a_long_log_keeps_what_matters() {
     let tail: Vec<&str> = text.lines().rev().take(3).map(str::trim).collect();
     assert_eq!(tail, ["main: at 1", "and 900 more lines", "/ops/x: kept"]);
     assert!(text.starts_with("2031-07-04T09:05:00Z initialize\n"));
+}
+
+fn edit(tree: &Tree, at: &str, text: &str) {
+    let done = tree.write(&who(User::ROOT), Durability::Lazy, |txn| {
+        let id = txn.resolve(&path(at))?;
+        let fields = Dict::from_iter([("text".to_owned(), Value::from(text))]);
+        txn.update(id, None, Patch { fields, ..Patch::default() })
+    });
+    done.unwrap();
+}
+
+/// A git that fails.
+fn refuses() -> Option<Ended> {
+    Some(Ended { status: 1, out: Vec::new(), err: b"no room".to_vec() })
+}
+
+// rule: tree/repository-meanwhile
+#[test]
+fn an_edit_made_while_a_pull_runs_is_told_or_kept() {
+    let mut lab = Lab::filled(&[
+        ("a.txt", "one"),
+        ("gone.txt", "g"),
+        ("dropped.txt", "d"),
+        ("kind.txt", "z"),
+        ("other.txt", "o"),
+    ]);
+    lab.initialize();
+    let files = [("a.txt", "two"), ("gone.txt", ""), ("dropped.txt", "e"), ("new.txt", "theirs")];
+    lab.remote(&files, "second");
+    // The export that the plan is made from cleans first, in the state it exports.
+    lab.hook("clean", 1, |tree| {
+        for at in ["/ops/a", "/ops/gone", "/ops/other"] {
+            edit(tree, at, "meanwhile");
+        }
+        let done = tree.write(&who(User::ROOT), Durability::Lazy, |txn| {
+            let (ops, kind) =
+                (txn.resolve(&path("/ops"))?, txn.resolve(&path("/system/types/Text"))?);
+            let fields = Dict::from_iter([("text".to_owned(), Value::from("ours"))]);
+            txn.create(ops, &Name::new("new")?, kind, Draft { fields, ..Draft::default() })?;
+            let dropped = txn.resolve(&path("/ops/dropped"))?;
+            txn.delete(dropped)
+        });
+        done.unwrap();
+        None
+    });
+    let told = lab.pull().unwrap();
+    for at in ["/ops/a", "/ops/new", "/ops/dropped"] {
+        assert!(told.contains(&format!("{at}: its change in the tree gave way")), "{at}: {told}");
+    }
+    assert_eq!(
+        (lab.text("/ops/a", "text"), lab.text("/ops/new", "text")),
+        ("two".into(), "theirs".into())
+    );
+    assert_eq!(lab.text("/ops/gone", "text"), "meanwhile");
+    assert!(told.contains("/ops/gone: deleted in the repository, kept"), "{told}");
+    // One that the pull did not touch is still a change: what deletes it there does not delete it.
+    assert_eq!(lab.text("/ops/other", "text"), "meanwhile");
+    assert!(!told.contains("/ops/other"), "{told}");
+    lab.all.runner = Arc::new(Plain);
+    lab.remote(&[("other.txt", "")], "third");
+    let told = lab.pull().unwrap();
+    assert!(told.contains("/ops/other: deleted in the repository, kept"), "{told}");
+    assert_eq!(lab.text("/ops/other", "text"), "meanwhile");
+    assert!(!told.contains("gave way"), "{told}");
+}
+
+// rule: tree/repository-meanwhile
+#[test]
+fn an_object_that_changed_while_a_pull_runs_does_not_give_way_to_another_type() {
+    let wiki = "type_object: /system/types/Wiki\nfields:\n  wikitext: w\n";
+    let text = "type_object: /system/types/Text\nfields:\n  text: f\n";
+    let mut lab = Lab::filled(&[("full", text), ("kind.txt", "z")]);
+    lab.initialize();
+    lab.remote(&[("full", wiki), ("kind.txt", ""), ("kind.sh", "z")], "other types");
+    lab.hook("clean", 1, |tree| {
+        edit(tree, "/ops/full", "meanwhile");
+        edit(tree, "/ops/kind", "meanwhile");
+        None
+    });
+    let fault = lab.pull().unwrap_err();
+    assert!(fault.text(Lang::En).contains("exists with another type"), "{fault:?}");
+    assert_eq!(lab.text("/ops/full", "text"), "meanwhile");
+    assert_eq!(lab.text("/ops/kind", "text"), "meanwhile");
+}
+
+// rule: tree/repository-meanwhile
+#[test]
+fn an_edit_right_after_the_import_is_a_change_since_it() {
+    let mut lab = Lab::filled(&[("a.txt", "one"), ("b.txt", "b"), ("c.txt", "c")]);
+    lab.initialize();
+    lab.remote(&[("a.txt", "two")], "second");
+    // The clone is told of the import before anybody looks at the tree again.
+    lab.hook("update-ref", 1, |tree| {
+        edit(tree, "/ops/a", "after");
+        let done = tree.write(&who(User::ROOT), Durability::Lazy, |txn| {
+            let c = txn.resolve(&path("/ops/c"))?;
+            txn.delete(c)
+        });
+        done.unwrap();
+        None
+    });
+    let told = lab.pull().unwrap();
+    assert!(!told.contains("gave way"), "{told}");
+    assert_eq!(lab.text("/ops/a", "text"), "after");
+    lab.all.runner = Arc::new(Plain);
+    lab.remote(&[("a.txt", "")], "third");
+    let told = lab.pull().unwrap();
+    assert!(told.contains("/ops/a: deleted in the repository, kept"), "{told}");
+    assert_eq!(lab.text("/ops/a", "text"), "after");
+    // As with every deletion here that was not pushed: the repository has it still.
+    assert!(told.contains("/ops/c: its change in the tree gave way"), "{told}");
+    assert_eq!(lab.text("/ops/c", "text"), "c");
+}
+
+// rule: tree/repository-pull
+#[test]
+fn what_is_only_here_gives_way_to_nothing_and_is_not_told() {
+    let lab = Lab::filled(&[("a.txt", "one")]);
+    lab.initialize();
+    lab.add("/ops/mine", "Text", &[("text", "mine".into())]);
+    let told = lab.pull().unwrap();
+    assert!(!told.contains("/ops/mine"), "{told}");
+}
+
+// rule: tree/repository-truth
+#[test]
+fn a_pull_that_fails_after_its_import_says_that_the_tree_has_changed() {
+    let mut lab = Lab::filled(&[("a.txt", "one")]);
+    lab.initialize();
+    lab.remote(&[("a.txt", "two")], "second");
+    lab.hook("update-ref", 1, |_| refuses());
+    let fault = lab.pull().unwrap_err();
+    assert_eq!((fault.kind(), fault.told().key), (Kind::Outside, "git.not_noted"));
+    let told = fault.text(Lang::En);
+    assert!(told.contains("were imported") && told.contains("no room"), "{told}");
+    assert_eq!(lab.text("/ops/a", "text"), "two");
+    let log = lab.log();
+    assert!(log.contains("to \"/ops/a\"") && log.contains("were imported"), "{log}");
+    // Again, and all is well.
+    lab.all.runner = Arc::new(Plain);
+    lab.pull().unwrap();
+    assert_eq!(lab.text("/ops/a", "text"), "two");
+    assert!(lab.push("").unwrap().contains("nothing to commit"));
+}
+
+// rule: tree/repository-truth
+#[test]
+fn a_pull_whose_import_is_noted_has_succeeded() {
+    let mut lab = Lab::filled(&[("a.txt", "one"), ("gone.txt", "g")]);
+    lab.initialize();
+    lab.remote(&[("a.txt", "two")], "second");
+    lab.hook("write-tree", 2, |_| refuses());
+    let told = lab.pull().unwrap();
+    assert!(told.contains("warning: what the tree makes of the files"), "{told}");
+    assert!(told.trim_end().lines().last().unwrap().contains("main: at "), "{told}");
+    assert_eq!(lab.text("/ops/a", "text"), "two");
+    lab.all.runner = Arc::new(Plain);
+    lab.remote(&[("gone.txt", "")], "third");
+    let told = lab.pull().unwrap();
+    assert!(told.contains("/ops/gone: deleted") && !told.contains("gave way"), "{told}");
 }

@@ -186,6 +186,33 @@ impl<'a> Work<'a> {
         self.run(&["rev-parse", "--verify", "--quiet", &format!("{commit}^{{tree}}")])
     }
 
+    /// Number of a tree like the one last exported, but with the objects of these places as a
+    /// commit has them.
+    pub(super) fn tree_as_of(
+        &self,
+        commit: &str,
+        places: &HashSet<String>,
+        exported: String,
+    ) -> Result<String, Fault> {
+        if places.is_empty() {
+            return Ok(exported);
+        }
+        let of = |path: &str| changes::place(path).own.is_some_and(|own| places.contains(&own));
+        let none = "0".repeat(exported.len());
+        let mut lines = String::new();
+        for path in self.listing(&exported)?.paths.iter().filter(|path| of(path)) {
+            lines.extend(["0 ", &none, "\t", path, "\0"]);
+        }
+        let there = self.output(&["ls-tree", "-r", "-z", "--full-tree", commit], b"")?;
+        for line in changes::pieces(&there) {
+            if line.split_once('\t').is_some_and(|(_, path)| of(path)) {
+                lines.extend([line.as_str(), "\0"]);
+            }
+        }
+        self.output(&["update-index", "-z", "--index-info"], lines.as_bytes())?;
+        self.run(&["write-tree"])
+    }
+
     /// Files of a commit or tree.
     pub(super) fn listing(&self, of: &str) -> Result<Listing, Fault> {
         let output = self.output(&["ls-tree", "-r", "-z", "--full-tree", of], b"")?;
