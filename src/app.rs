@@ -26,6 +26,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use kompira_schema::catalogue::Lang;
 use kompira_schema::error::{Fault, Kind};
+use kompira_schema::limits::REPOSITORY_MAX;
 
 use crate::base::clock::{Clock, System};
 use crate::base::config::Config;
@@ -72,6 +73,8 @@ pub struct Start {
     pub rate_limit: u64,
     /// Concurrent commands.
     pub pool_size: usize,
+    /// Most bytes of the disk that the clone of a Repository object takes.
+    pub clone_max: u64,
     /// What becomes of scheduled runs that were missed.
     pub missed: Missed,
     /// How long earlier versions are kept.
@@ -106,6 +109,7 @@ impl Start {
             max_upload: UPLOAD_BYTES_MAX,
             rate_limit: 0,
             pool_size: crate::remote::Manager::POOL,
+            clone_max: REPOSITORY_MAX,
             missed: Missed::default(),
             keep: Keep::default(),
             zone: TimeZone::system(),
@@ -125,6 +129,7 @@ impl Start {
             socket: socket_of(data),
             max_upload: config.integer("http", "max_upload").unwrap_or(UPLOAD_BYTES_MAX),
             rate_limit: config.integer("http", "rate_limit").unwrap_or_default(),
+            clone_max: config.integer("repository", "max_size").unwrap_or(REPOSITORY_MAX),
             pool_size: config
                 .integer("agent", "pool_size")
                 .and_then(|size| usize::try_from(size).ok())

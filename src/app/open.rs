@@ -97,7 +97,8 @@ pub(super) fn open(start: &Start, clock: Arc<dyn Clock>) -> Result<Opened, Fault
     };
     let dir = start.data.join("repository");
     let git = Arc::new(git::Outside::new(local()));
-    let repositories = Arc::new(Repositories::new(tree.clone(), dir, git));
+    let repositories =
+        Arc::new(Repositories::new(tree.clone(), dir, git).with_size_max(start.clone_max));
     if let Some(engine) = &engine {
         engine.synchronise_by(Arc::clone(&repositories));
         tree.know_receivers_by(engine.receivers());

@@ -13,6 +13,7 @@ mod pull;
 mod push;
 mod remote;
 mod settings;
+mod size;
 mod work;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::ObjectId;
+use kompira_schema::limits;
 use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use parking_lot::Mutex;
@@ -95,6 +97,8 @@ pub struct Repositories {
     dir: PathBuf,
     runner: Arc<dyn Runner>,
     busy: Mutex<HashSet<ObjectId>>,
+    /// Most bytes of the disk that a clone takes.
+    size_max: u64,
 }
 
 /// The right to work on one object.
@@ -115,7 +119,13 @@ impl Repositories {
     #[must_use]
     pub fn new(tree: Tree, dir: PathBuf, runner: Arc<dyn Runner>) -> Self {
         remove_left(&tree.view(), &dir);
-        Self { tree, dir, runner, busy: Mutex::default() }
+        Self { tree, dir, runner, busy: Mutex::default(), size_max: limits::REPOSITORY_MAX }
+    }
+
+    /// The same, with another bound on the bytes of the disk that a clone takes.
+    #[must_use]
+    pub fn with_size_max(self, size_max: u64) -> Self {
+        Self { size_max, ..self }
     }
 
     /// Carries out an action as `who`, until `stop` says to end; what it adds to the log of the
@@ -124,7 +134,7 @@ impl Repositories {
     /// # Errors
     /// [`Kind::NoMethod`] for an object of another type, [`Kind::Denied`] without the right to
     /// write it, [`Kind::Busy`] while another action runs or before the first `initialize`,
-    /// [`Kind::Outside`] with what git said, those of export and import. The tree is then as it
+    /// [`Kind::Outside`] with what git said, [`Kind::TooLarge`] for a clone beyond its bound, those of export and import. The tree is then as it
     /// was, but for the log, unless the failure says that the import is done.
     pub fn act(
         &self,
@@ -214,7 +224,15 @@ impl Repositories {
             .map_err(|error| unusable(&home, &error))?;
         let Settings { remote, directory, path, author, update_config } = settings;
         let key = Some(self.dir.join(KEY)).filter(|key| key.is_file());
-        let git = Git { runner: self.runner.as_ref(), stop, home, remote, author, key };
+        let git = Git {
+            runner: self.runner.as_ref(),
+            stop,
+            home,
+            remote,
+            author,
+            key,
+            size_max: self.size_max,
+        };
         git.prepare()?;
         if let Some(branch) = action.branch() {
             check_branch(&git, branch)?;
@@ -289,7 +307,7 @@ fn check_branch(git: &Git<'_>, branch: &str) -> Result<(), Fault> {
     let odd = |c: char| c.is_control() || c.is_whitespace();
     let plain = !branch.starts_with('-') && !branch.contains(odd) && branch.len() <= 200;
     let full = format!("refs/heads/{branch}");
-    if plain && git.try_run(&["check-ref-format", &full])?.is_some() {
+    if plain && git.try_run(None, &["check-ref-format", &full])?.is_some() {
         return Ok(());
     }
     Err(Fault::new(Kind::BadRequest, message!("git.bad_branch", branch = branch)))

@@ -133,6 +133,7 @@ pub static ITEMS: &[Item] = &[
     item("http", "insecure_bind", Shape::Flag, "false"),
     item("http", "max_upload", Shape::Integer(1, ANY), "1024*1024*1024"),
     item("http", "rate_limit", Shape::Integer(0, ANY), "0"),
+    item("repository", "max_size", Shape::Integer(1, ANY), "4*1024*1024*1024"),
     item("locale", "language", Shape::Word(&["auto", "en", "ja"]), "auto"),
     item("locale", "timezone", Shape::Text, "auto"),
 ];

@@ -8,6 +8,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::message;
 
 use super::remote::{Remote, SCHEMES, redact};
+use super::size::{Watch, bytes_of};
 
 /// Longest time of one command. Source: ours; a first clone over a slow line takes minutes.
 const TIME_MAX: Duration = Duration::from_secs(600);
@@ -78,17 +79,32 @@ pub(super) struct Git<'a> {
     pub(super) author: (String, String),
     /// The operator's key for ssh.
     pub(super) key: Option<PathBuf>,
+    /// Most bytes of the disk that a clone takes.
+    pub(super) size_max: u64,
 }
 
 /// The program that gives git (`get`) and ssh what they ask for; the values come by its
-/// environment. git is not left to ask by a text, which would hold the user in an argument.
-const ASKPASS: &str = "#!/bin/sh\n\
-    case \"$1\" in\n\
-    get) printf 'username=%s\\npassword=%s\\n' \"$KOMPIRA_GIT_USERNAME\" \"$KOMPIRA_GIT_PASSWORD\" ;;\n\
-    store|erase) ;;\n\
-    Username*) printf '%s\\n' \"$KOMPIRA_GIT_USERNAME\" ;;\n\
-    *) printf '%s\\n' \"$KOMPIRA_GIT_PASSWORD\" ;;\n\
-    esac\n";
+/// environment. git is not left to ask by a text, which would hold the user in an argument. It gives
+/// git the account for the server of the address alone, or the same over TLS: neither a redirect
+/// nor a proxy gets it (rule: `tree/repository-redirects`).
+const ASKPASS: &str = r#"#!/bin/sh
+case "$1" in
+get)
+    protocol= host=
+    while IFS='=' read -r key value; do
+        case "$key" in
+        protocol) protocol=$value ;;
+        host) host=$value ;;
+        esac
+    done
+    [ "$host" = "$KOMPIRA_GIT_HOST" ] || exit 0
+    [ "$protocol" = https ] || [ "$protocol" = "$KOMPIRA_GIT_PROTOCOL" ] || exit 0
+    printf 'username=%s\npassword=%s\n' "$KOMPIRA_GIT_USERNAME" "$KOMPIRA_GIT_PASSWORD"
+    ;;
+store|erase) ;;
+*) printf '%s\n' "$KOMPIRA_GIT_PASSWORD" ;;
+esac
+"#;
 
 /// Settings of every command, whatever the repository says.
 const SETTINGS: &[&str] = &[
@@ -110,6 +126,7 @@ const SETTINGS: &[&str] = &[
     "push.gpgSign=false",
     "credential.helper=",
     "advice.addEmbeddedRepo=false",
+    "http.followRedirects=initial",
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=120",
 ];
@@ -137,12 +154,18 @@ impl Git<'_> {
         self.home.join("askpass")
     }
 
-    /// Runs git; its standard output.
+    /// Runs git, and ends it when the clone in `dir` becomes too large; its standard output.
     ///
     /// # Errors
-    /// [`Kind::Outside`] with what git said, [`Kind::Unavailable`] when it was stopped.
-    pub(super) fn run(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, Fault> {
-        let ended = self.ask(words, input)?;
+    /// [`Kind::Outside`] with what git said, [`Kind::Unavailable`] when it was stopped,
+    /// [`Kind::TooLarge`].
+    pub(super) fn run(
+        &self,
+        dir: Option<&Path>,
+        words: &[&str],
+        input: &[u8],
+    ) -> Result<Vec<u8>, Fault> {
+        let ended = self.ask(dir, words, input)?;
         if ended.status == 0 {
             return Ok(ended.out);
         }
@@ -150,14 +173,33 @@ impl Git<'_> {
     }
 
     /// Runs git; `None` when it answers with another status than 0.
-    pub(super) fn try_run(&self, words: &[&str]) -> Result<Option<Vec<u8>>, Fault> {
-        let ended = self.ask(words, b"")?;
+    pub(super) fn try_run(
+        &self,
+        dir: Option<&Path>,
+        words: &[&str],
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let ended = self.ask(dir, words, b"")?;
         Ok((ended.status == 0).then_some(ended.out))
     }
 
-    fn ask(&self, words: &[&str], input: &[u8]) -> Result<Ended, Fault> {
+    /// Looks at the size of a clone now.
+    ///
+    /// # Errors
+    /// [`Kind::TooLarge`].
+    pub(super) fn check_size(&self, clone: &Path) -> Result<(), Fault> {
+        if bytes_of(clone) > self.size_max { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    fn too_large(&self) -> Fault {
+        Fault::new(Kind::TooLarge, message!("git.too_large", max = self.size_max))
+    }
+
+    fn ask(&self, dir: Option<&Path>, words: &[&str], input: &[u8]) -> Result<Ended, Fault> {
         let call = self.call(words, input);
-        let ended = self.runner.run(call, self.stop).map_err(|broken| match broken {
+        let watch = Watch::new(dir, self.size_max);
+        let stop = || (self.stop)() || watch.is_over();
+        let ended = self.runner.run(call, &stop).map_err(|broken| match broken {
+            Broken::Stopped if watch.is_over() => self.too_large(),
             Broken::Stopped => Fault::new(Kind::Unavailable, message!("git.stopped")),
             Broken::Lost(reason) => {
                 let reason = redact(&reason, &self.remote.password);
@@ -263,16 +305,26 @@ impl Git<'_> {
         .collect();
         if self.has_account() {
             let askpass = self.askpass().to_string_lossy().into_owned();
-            env.extend(
+            let own = if self.remote.is_web() {
+                // git must not fall back on a program that it tells nothing but a text.
+                let (protocol, rest) = self.remote.url.split_once("://").unwrap_or_default();
+                let host = rest.split('/').next().unwrap_or_default();
                 [
-                    ("GIT_ASKPASS", askpass.as_str()),
-                    ("SSH_ASKPASS", &askpass),
-                    ("SSH_ASKPASS_REQUIRE", "force"),
+                    ("KOMPIRA_GIT_PROTOCOL", protocol),
+                    ("KOMPIRA_GIT_HOST", host),
                     ("KOMPIRA_GIT_USERNAME", &self.remote.username),
                     ("KOMPIRA_GIT_PASSWORD", &self.remote.password),
                 ]
-                .map(|(key, value)| (key.to_owned(), value.to_owned())),
-            );
+                .to_vec()
+            } else {
+                [
+                    ("SSH_ASKPASS", askpass.as_str()),
+                    ("SSH_ASKPASS_REQUIRE", "force"),
+                    ("KOMPIRA_GIT_PASSWORD", &self.remote.password),
+                ]
+                .to_vec()
+            };
+            env.extend(own.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         env
     }
@@ -330,6 +382,7 @@ mod tests {
             },
             author: ("Sato".into(), "sato@host".into()),
             key: None,
+            size_max: u64::MAX,
         }
     }
 
@@ -337,7 +390,8 @@ mod tests {
     #[test]
     fn a_password_goes_by_the_environment_alone() {
         let spy = Spy { says: "fatal: no access with pass-4711", ..Spy::default() };
-        let fault = git(&spy, "pass-4711").run(&["-C", "/x", "fetch", "--"], b"").unwrap_err();
+        let fault =
+            git(&spy, "pass-4711").run(None, &["-C", "/x", "fetch", "--"], b"").unwrap_err();
         assert_eq!(fault.kind(), Kind::Outside);
         let told = fault.text(kompira_schema::catalogue::Lang::En);
         assert!(told.contains("git fetch") && told.contains("***"), "{told}");
@@ -358,7 +412,7 @@ mod tests {
         let spy = Spy::default();
         let mut alone = git(&spy, "");
         alone.remote.username.clear();
-        let _ = alone.run(&["fetch"], b"");
+        let _ = alone.run(None, &["fetch"], b"");
         let call = spy.seen.lock().remove(0);
         for word in ["protocol.allow=never", "core.hooksPath=/dev/null", "core.symlinks=false"] {
             assert!(call.words.iter().any(|held| held == word), "{word}");
@@ -370,7 +424,7 @@ mod tests {
         ] {
             assert!(call.env.iter().any(|(k, v)| k == key && v == value), "{key}");
         }
-        assert!(call.env.iter().all(|(key, _)| key != "GIT_ASKPASS"));
+        assert!(call.env.iter().all(|(key, _)| !key.ends_with("ASKPASS")));
         for scheme in ["ext", "file"] {
             let allowed = format!("{scheme}.allow=always");
             assert!(call.words.iter().all(|word| !word.contains(&allowed)), "{scheme}");
@@ -382,7 +436,7 @@ mod tests {
     #[test]
     fn a_user_of_the_web_goes_by_the_environment_too() {
         let spy = Spy::default();
-        let _ = git(&spy, "").run(&["fetch", "--", "https://host/x"], b"");
+        let _ = git(&spy, "").run(None, &["fetch", "--", "https://host/x"], b"");
         let call = spy.seen.lock().remove(0);
         assert!(call.words.iter().all(|word| !word.contains("sato")));
         assert!(call.words.iter().any(|word| word == "credential.helper=!'/nowhere/askpass'"));
@@ -415,7 +469,7 @@ mod tests {
     #[test]
     fn a_push_that_is_behind_says_what_to_do() {
         let spy = Spy { says: " ! [rejected] main -> main (fetch first)", ..Spy::default() };
-        let fault = git(&spy, "").run(&["-C", "/x", "push", "--", "u"], b"").unwrap_err();
+        let fault = git(&spy, "").run(None, &["-C", "/x", "push", "--", "u"], b"").unwrap_err();
         assert_eq!((fault.kind(), fault.told().key), (Kind::Busy, "git.behind"));
     }
 }

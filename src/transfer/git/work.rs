@@ -17,6 +17,7 @@ use kompira_schema::tree::Caller;
 use super::call::Git;
 use super::changes::{self, Listing};
 use super::remote::without_account;
+use super::size;
 use crate::files::shown;
 use crate::transfer::directory::Directory;
 use crate::transfer::export::{self, Event, export_dir};
@@ -73,7 +74,8 @@ impl<'a> Work<'a> {
         let place = dir.to_string_lossy();
         let words =
             ["clone", "--quiet", "--no-checkout", "--no-tags", "--no-recurse-submodules", "--"];
-        git.run(&[&words[..], &[&git.remote.url, &place]].concat(), b"")?;
+        git.run(Some(&dir), &[&words[..], &[&git.remote.url, &place]].concat(), b"")?;
+        git.check_size(&dir)?;
         let work = Self::new(git, dir);
         work.run(&["config", "--local", DIRECTORY, &directory.to_string()])?;
         Ok(work)
@@ -85,6 +87,7 @@ impl<'a> Work<'a> {
         let unlocked = LOCKS.iter().try_for_each(|lock| remove(&own.join(lock)));
         unlocked
             .and_then(|()| remove_locks(&own.join("refs")))
+            .and_then(|()| size::remove_unfinished(&own.join("objects")))
             .map_err(|error| unusable(&self.dir, &error))?;
         let setting = |name: &str| -> Result<Option<String>, Fault> {
             self.ask(&["config", "--local", "--get", name])
@@ -111,13 +114,32 @@ impl<'a> Work<'a> {
 
     pub(super) fn output(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, Fault> {
         let place = self.dir.to_string_lossy();
-        self.git.run(&self.words(&place, words), input)
+        let done = self.git.run(Some(&self.dir), &self.words(&place, words), input);
+        done.inspect_err(|fault| self.shrink(fault))
+    }
+
+    /// Removes what made a clone too large, as far as git can get it again.
+    fn shrink(&self, fault: &Fault) {
+        if fault.told().key != "git.too_large" {
+            return;
+        }
+        let objects = self.dir.join(".git/objects");
+        let shrunk = size::remove_files(&self.dir)
+            .and_then(|()| size::remove_unfinished(&objects))
+            .and_then(|()| remove(&self.dir.join(".git/index")));
+        if let Err(error) = shrunk {
+            tracing::warn!(%error, "the files of a clone that is too large cannot be removed");
+        }
+    }
+
+    fn check_size(&self) -> Result<(), Fault> {
+        self.git.check_size(&self.dir).inspect_err(|fault| self.shrink(fault))
     }
 
     /// The same for a question that may have no answer.
     fn ask(&self, words: &[&str]) -> Result<Option<String>, Fault> {
         let place = self.dir.to_string_lossy();
-        let output = self.git.try_run(&self.words(&place, words))?;
+        let output = self.git.try_run(Some(&self.dir), &self.words(&place, words))?;
         Ok(output.map(|output| String::from_utf8_lossy(&output).trim_end().to_owned()))
     }
 
@@ -126,7 +148,8 @@ impl<'a> Work<'a> {
         let url = self.git.remote.url.clone();
         let all = "+refs/heads/*:refs/remotes/origin/*";
         let words = ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--"];
-        self.run(&[&words[..], &[&url, all]].concat()).map(drop)
+        self.run(&[&words[..], &[&url, all]].concat())?;
+        self.check_size()
     }
 
     /// The commit of a branch of the remote repository, as last fetched.
@@ -231,7 +254,8 @@ impl<'a> Work<'a> {
             Some(commit) => self.run(&["read-tree", "--reset", "-u", commit])?,
             None => self.run(&["read-tree", "--empty"])?,
         };
-        self.run(&["clean", "-ffdxq"]).map(drop)
+        self.run(&["clean", "-ffdxq"])?;
+        self.check_size()
     }
 
     /// Exports a directory of the tree over the files of a commit. What belongs to no object stays
