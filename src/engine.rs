@@ -123,6 +123,7 @@ impl Engine {
             timers: timer::Timers::new(Arc::clone(&clock)),
             admission: admission::Admission::new(limits.active),
             commands: admission::Admission::new(limits.commands),
+            calls: admission::Admission::new(limits.calls),
             locks: locks::Locks::default(),
             codes: code::Codes::new(),
             mailbox: events::Mailbox::default(),

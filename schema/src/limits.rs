@@ -14,6 +14,9 @@ pub use crate::layout::names::{FILE_NAME_BYTES_MAX, STEM_BYTES_MAX, SUFFIX_BYTES
 
 /// Bytes of an attachment's own name. Reason: what a file system can hold when it is downloaded.
 pub const ATTACHMENT_NAME_MAX: usize = 255;
+/// Calls of libraries' functions that run or wait for Python at once, apart from the commands. Reason:
+/// each holds a thread; two of them run at most, one for each kind of library.
+pub const LIBRARY_CALLS_MAX: usize = 16;
 /// A clone of a Repository object on the disk, with its files, when nothing else is configured
 /// (`[repository] max_size`). Reason: a remote side must not fill the disk of the server.
 pub const REPOSITORY_MAX: u64 = 4 * 1024 * 1024 * 1024;

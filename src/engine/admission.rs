@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use kompira_schema::id::ProcessId;
 
 use super::inner::Inner;
+use super::vm::request::{LIBRARY_CALL, Request};
 
 /// Counts those inside and keeps the line of those that wait for room.
 pub(super) struct Admission {
@@ -75,27 +76,65 @@ impl Admission {
     }
 }
 
+/// Which places something takes: what waits for Python holds up no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// Commands and other jobs.
+    Commands,
+    /// Calls of libraries' functions.
+    Calls,
+}
+
+impl Pool {
+    pub(super) fn of(request: &Request) -> Self {
+        match request {
+            Request::Builtin { name, .. } if name == LIBRARY_CALL => Self::Calls,
+            _ => Self::Commands,
+        }
+    }
+
+    fn places(self, inner: &Inner) -> &Admission {
+        match self {
+            Self::Commands => &inner.commands,
+            Self::Calls => &inner.calls,
+        }
+    }
+}
+
+/// Leaves the lines for both, and lets the next try.
+pub(super) fn leave(inner: &Inner, id: ProcessId) {
+    for pool in [Pool::Commands, Pool::Calls] {
+        if let Some(next) = pool.places(inner).leave(id) {
+            inner.wake(next);
+        }
+    }
+}
+
 /// A command's place among those that run at once; given back when it is dropped. A command that
 /// waits for one has not begun, so that a crash leaves nothing open.
-pub(super) struct Place(Arc<Inner>);
+pub(super) struct Place {
+    inner: Arc<Inner>,
+    pool: Pool,
+}
 
 impl Place {
     /// Takes a place for the command of `id`; without one it waits in line and is woken.
-    pub(super) fn take(inner: &Arc<Inner>, id: ProcessId) -> Option<Self> {
-        if inner.commands.take(id, 1) == 0 {
+    pub(super) fn take(inner: &Arc<Inner>, pool: Pool, id: ProcessId) -> Option<Self> {
+        let places = pool.places(inner);
+        if places.take(id, 1) == 0 {
             return None;
         }
-        if let Some(next) = inner.commands.give(0) {
+        if let Some(next) = places.give(0) {
             inner.wake(next);
         }
-        Some(Self(Arc::clone(inner)))
+        Some(Self { inner: Arc::clone(inner), pool })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(next) = self.0.commands.give(1) {
-            self.0.wake(next);
+        if let Some(next) = self.pool.places(&self.inner).give(1) {
+            self.inner.wake(next);
         }
     }
 }

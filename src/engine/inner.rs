@@ -50,6 +50,8 @@ pub(super) struct Inner {
     pub(super) admission: Admission,
     /// Commands that run at once.
     pub(super) commands: Admission,
+    /// Calls of libraries' functions that run or wait for Python at once.
+    pub(super) calls: Admission,
     pub(super) locks: Locks,
     pub(super) codes: Codes,
     pub(super) mailbox: Mailbox,

@@ -13,6 +13,8 @@ pub struct Limits {
     pub active: usize,
     /// Commands that run at once; others have not begun. The pool of the job manager.
     pub commands: usize,
+    /// Calls of libraries' functions that run or wait for Python at once; others have not begun.
+    pub calls: usize,
     /// Processes that are active or wait to be. Reason: each costs a row and a place in memory.
     pub queued: usize,
     /// Children of one `fork` or `pfor`. Reason: a range is easily mistyped.
@@ -43,6 +45,7 @@ impl Default for Limits {
             workers: 2,
             active: 1_000,
             commands: kompira_schema::limits::POOL_SIZE,
+            calls: kompira_schema::limits::LIBRARY_CALLS_MAX,
             queued: 100_000,
             children: kompira_schema::limits::CHILDREN_MAX,
             steps: 1_000_000_000_000,

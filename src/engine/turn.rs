@@ -21,7 +21,7 @@ use std::time::Duration;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId};
 
-use super::admission::Place;
+use super::admission::{self, Place};
 use super::console::{self, Tail};
 use super::flight;
 use super::inner::{Inner, caller};
@@ -265,10 +265,8 @@ fn step(
                 inner.wake(next);
             }
         }
-        if matches!(turn.row.wait, Some(Wait::Command { begun: false, .. }))
-            && let Some(next) = inner.commands.leave(slot.id)
-        {
-            inner.wake(next);
+        if matches!(turn.row.wait, Some(Wait::Command { begun: false, .. })) {
+            admission::leave(inner, slot.id);
         }
         let machine = taken.machine.take();
         turn.hear(txn)?;

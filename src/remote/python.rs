@@ -263,7 +263,7 @@ impl Python {
             }
         };
         let limit = Limit { stopped: &self.stopped, until: Instant::now() };
-        let held = slot.take().and_then(|mut worker| worker.is_good().then_some(worker));
+        let held = slot.take().and_then(|worker| worker.is_good().then_some(worker));
         let mut worker = match held {
             Some(worker) => worker,
             None => self.begin(kind, &|| around.is_cancelled())?,

@@ -50,6 +50,37 @@ fn a_command_that_waits_for_the_pool_has_not_begun_and_is_not_interrupted() {
     assert_eq!(world.ended(waiting[0]).status, Status::Done);
 }
 
+// rule: operations/python-places
+#[test]
+fn calls_of_libraries_hold_up_no_command_and_wait_in_a_line_of_their_own() {
+    let mut world = World::with(Limits { commands: 1, calls: 1, ..Limits::default() });
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
+    let options = crate::remote::python::Options { path, env, ..Default::default() };
+    world.engine().run_libraries(crate::remote::python::Python::new(options)).unwrap();
+    let text = "import time\ndef rest():\n    print('rests')\n    time.sleep(50)\n";
+    world.object("/root", "lib", "Library", &[("sourceText", text.into())]);
+    let rests = world.jobflow("rests", "[x = ./lib.rest()]");
+    let first = world.start(rests);
+    world.until("the first call runs", || world.console(first).contains("rests"));
+    let others = [world.start(rests), world.start(rests)];
+    others.iter().for_each(|&id| world.waits(id));
+    // A command has its place all the same.
+    let job = world.jobflow("job", "['x'] -> print('done')");
+    let commanded = world.start(job);
+    world.runner.next().exit(0, "");
+    assert_eq!(world.ended(commanded).status, Status::Done);
+    // One that is paused holds nobody up.
+    world.engine().suspend(&root(), others[0]).unwrap();
+    world.engine().terminate(&root(), first).unwrap();
+    world.until("the next call runs", || world.console(others[1]).contains("rests"));
+    assert_eq!(world.console(others[0]), "");
+    // Who waits for a place has not begun: a kill interrupts the one that ran.
+    world.crash();
+    assert_eq!(world.info(others[1]).error, "interrupted".into());
+    assert_ne!(world.info(others[0]).error, "interrupted".into());
+}
+
 // rule: operations/process-limits
 #[test]
 fn nested_forks_never_wait_for_each_other_for_ever() {

@@ -6,7 +6,7 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::value::Value;
 
 use super::{Stepped, Taken, Turn, lost};
-use crate::engine::admission::Place;
+use crate::engine::admission::{Place, Pool};
 use crate::engine::channels::{self, Channelled};
 use crate::engine::console;
 use crate::engine::control;
@@ -235,7 +235,7 @@ impl Turn<'_> {
     fn begin_script(&mut self, txn: &mut Txn) -> Option<Outcome> {
         let script = self.row.script.clone()?;
         let request = direct(self.row.job, &script);
-        let place = Place::take(self.inner, self.id());
+        let place = Place::take(self.inner, Pool::Commands, self.id());
         match self.begin(txn, &request, place).err().map(|answer| *answer) {
             Some(Answer::Job(outcome)) => Some(outcome),
             _ => None,

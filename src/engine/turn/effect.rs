@@ -7,6 +7,7 @@ use kompira_schema::error::Fault;
 use kompira_schema::id::ProcessId;
 use kompira_schema::value::Ref;
 
+use super::super::admission;
 use super::super::flight;
 use super::super::inner::Inner;
 use super::super::notices;
@@ -31,7 +32,7 @@ pub(super) fn settle(
 ) {
     let id = slot.id;
     let ended = !stepped.row.status.is_active();
-    admission(inner, id, was, &stepped, places);
+    count(inner, id, was, &stepped, places);
     inner.slots.begun(stepped.born.len());
     if stepped.moved {
         inner.timers.clear(id);
@@ -117,7 +118,7 @@ pub(super) fn settle(
 }
 
 /// Counts the process, or not, as active ones are counted.
-fn admission(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places: usize) {
+fn count(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places: usize) {
     let counts = |row: &Row| {
         row.status.is_active() && !matches!(row.wait, Some(Wait::Room | Wait::Children { .. }))
     };
@@ -135,9 +136,7 @@ fn admission(inner: &Inner, id: ProcessId, was: &Row, stepped: &Stepped, places:
     }
     if !stepped.row.status.is_active() {
         next = inner.admission.leave(id).or(next);
-        if let Some(next) = inner.commands.leave(id) {
-            inner.wake(next);
-        }
+        admission::leave(inner, id);
     }
     if let Some(next) = next.filter(|&next| next != id) {
         inner.wake(next);

@@ -7,7 +7,7 @@ use kompira_schema::value::Value;
 use serde_bytes::ByteBuf;
 
 use super::{Stepped, Taken, Turn, finish, lost};
-use crate::engine::admission::Place;
+use crate::engine::admission::{Place, Pool};
 use crate::engine::process::Status;
 use crate::engine::row::{self, Wait};
 use crate::engine::trace::{self, Recorder};
@@ -44,18 +44,21 @@ impl Turn<'_> {
     ) -> Result<Stepped, Fault> {
         let mut machine = None;
         let mut place = None;
-        if matches!(self.row.wait, Some(Wait::Command { begun: false, .. })) {
-            place = Place::take(self.inner, self.id());
-            if place.is_none() {
-                self.keep(txn, None)?;
-                return Ok(self.stepped(None, false));
-            }
-        }
-        if matches!(self.row.wait, Some(Wait::Events(_) | Wait::Children { .. })) {
+        let unbegun = matches!(self.row.wait, Some(Wait::Command { begun: false, .. }));
+        if unbegun || matches!(self.row.wait, Some(Wait::Events(_) | Wait::Children { .. })) {
             // What exactly it waits for stands in its state.
             match self.load(txn, taken) {
                 Ok(loaded) => machine = Some(loaded),
                 Err(why) => return self.give_up(txn, &why),
+            }
+        }
+        if unbegun {
+            let waited = machine.as_deref().and_then(Machine::waiting);
+            let pool = waited.map_or(Pool::Commands, Pool::of);
+            place = Place::take(self.inner, pool, self.id());
+            if place.is_none() {
+                self.keep(txn, None)?;
+                return Ok(self.stepped(None, false));
             }
         }
         let look = self.look(txn, taken, machine.as_deref())?;
@@ -360,7 +363,10 @@ impl Turn<'_> {
                 // Of the built-in jobs only the restart of a machine is shown before.
                 let held_back = self.row.step_mode
                     && !matches!(request, Request::Builtin { name, .. } if name != "reboot");
-                let place = if held_back { None } else { Place::take(self.inner, self.slot.id) };
+                let place = match held_back {
+                    true => None,
+                    false => Place::take(self.inner, Pool::of(request), self.slot.id),
+                };
                 match self.begin(txn, request, place) {
                     Err(answer) => Some(*answer),
                     Ok(()) => None,

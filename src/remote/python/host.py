@@ -3,7 +3,9 @@
 A frame is four bytes of length, big-endian, and that many bytes of JSON. The first frame from the
 server holds the bounds; then come orders, each answered by exactly one of "done", "error",
 "missing" and "arguments". While an order is carried out, "print" goes to the server, and "find"
-asks it for a library by its module name, which it answers. When the server is gone, so is this.
+asks it for a library by its module name, which it answers. Orders are counted from 1 on both sides,
+and a frame says in "n" which order it belongs to: threads may outlive theirs. When the server is
+gone, so is this.
 """
 
 import base64
@@ -22,6 +24,7 @@ import struct
 import sys
 import threading
 import time
+import _thread
 
 ROOT = 'kompira.library.objects'
 PACKAGES = ('kompira', 'kompira.library', ROOT)
@@ -60,6 +63,7 @@ class Wire:
         os.close(nothing)
         self.lock = threading.Lock()
         self.inbox = queue.SimpleQueue()
+        self.asked, self.count = {}, 0
         self.limit = 1 << 20
         threading.Thread(target=self.listen, daemon=True).start()
 
@@ -76,12 +80,28 @@ class Wire:
         try:
             while True:
                 (length,) = struct.unpack('>I', self.take(4))
-                self.inbox.put(json.loads(self.take(length)))
+                frame = json.loads(self.take(length))
+                box = self.inbox
+                if 'found' in frame:
+                    box = self.asked.pop(frame['id'], None)
+                if box is not None:
+                    box.put(frame)
         finally:
             os._exit(1)
 
     def get(self):
         return self.inbox.get()
+
+    def ask(self, frame):
+        """The answer to a question; several threads may ask."""
+        box = queue.SimpleQueue()
+        with self.lock:
+            self.count += 1
+            number = self.count
+        self.asked[number] = box
+        frame['id'] = number
+        self.put(frame)
+        return box.get()
 
     def put(self, frame):
         data = json.dumps(frame, ensure_ascii=False, allow_nan=False).encode('utf-8')
@@ -93,12 +113,52 @@ class Wire:
                 data = data[os.write(self.target, data):]
 
 
-class Console(io.TextIOBase):
-    """Standard output and error: what is printed goes to the process that called."""
+class Order:
+    """One order: its number, and what it has printed."""
 
-    def __init__(self, wire, limit):
-        self.wire, self.limit = wire, limit
-        self.pending, self.left = [], limit
+    def __init__(self, number, left):
+        self.number, self.left, self.pending = number, left, []
+
+
+class Orders:
+    """Which order is carried out, and which one each thread belongs to."""
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.current = Order(0, limit)
+        self.own = threading.local()
+        for module in (threading, _thread):
+            for name in ('start_new_thread', '_start_new_thread', 'start_new',
+                         'start_joinable_thread', '_start_joinable_thread'):
+                if hasattr(module, name):
+                    setattr(module, name, self.inherited(getattr(module, name)))
+
+    def begin(self):
+        self.current = Order(self.current.number + 1, self.limit)
+
+    def mine(self):
+        """The order that this thread was started for; `None` when it is over."""
+        mine = getattr(self.own, 'order', None) or self.current
+        return mine if mine is self.current else None
+
+    def inherited(self, start):
+        """A thread belongs to the order of the one that starts it."""
+        def begin(function, *rest, **named):
+            order = getattr(self.own, 'order', None) or self.current
+
+            def run(*given, **also):
+                self.own.order = order
+                return function(*given, **also)
+            return start(run, *rest, **named)
+        return begin
+
+
+class Console(io.TextIOBase):
+    """Standard output and error: what is printed goes to the process that called. What a thread
+    prints when its call is over goes to nobody."""
+
+    def __init__(self, wire, orders):
+        self.wire, self.orders = wire, orders
 
     def writable(self):
         return True
@@ -106,36 +166,43 @@ class Console(io.TextIOBase):
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError('a str is written, not %s' % type(text).__name__)
-        self.left -= len(text)
-        if self.left < 0:
-            raise RuntimeError('too much is printed: at most %d characters in a call' % self.limit)
-        self.pending.append(text)
+        order = self.orders.mine()
+        if order is None:
+            return len(text)
+        order.left -= len(text)
+        if order.left < 0:
+            limit = self.orders.limit
+            raise RuntimeError('too much is printed: at most %d characters in a call' % limit)
+        order.pending.append(text)
         if '\n' in text:
             self.flush()
         return len(text)
 
     def flush(self):
-        text, self.pending = ''.join(self.pending), []
+        order = self.orders.mine()
+        if order is None:
+            return
+        text, order.pending = ''.join(order.pending), []
         if text:
-            self.wire.put({'print': text.encode('utf-8', 'replace').decode('utf-8')})
-
-    def begin(self):
-        self.pending, self.left = [], self.limit
+            text = text.encode('utf-8', 'replace').decode('utf-8')
+            self.wire.put({'print': text, 'n': order.number})
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds libraries by asking the server."""
 
-    def __init__(self, wire):
-        self.wire = wire
+    def __init__(self, wire, orders):
+        self.wire, self.orders = wire, orders
 
     def find_spec(self, name, path=None, target=None):
         if name in PACKAGES:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         if not name.startswith(ROOT + '.'):
             return None
-        self.wire.put({'find': name})
-        found = self.wire.get().get('found')
+        order = self.orders.mine()
+        if order is None:
+            raise ImportError('the call that this thread belongs to is over')
+        found = self.wire.ask({'find': name, 'n': order.number}).get('found')
         if found is None:
             return None
         if found['source'] is None:
@@ -346,10 +413,11 @@ def main():
     wire = Wire()
     bounds = wire.get()
     wire.limit = bounds['message']
-    finder = Finder(wire)
+    orders = Orders(bounds['printed'])
+    finder = Finder(wire, orders)
     sys.meta_path.insert(0, finder)
     sys.dont_write_bytecode = True
-    console = Console(wire, bounds['printed'])
+    console = Console(wire, orders)
     sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = console
     bound(resource.RLIMIT_CORE, 0)
     bound(resource.RLIMIT_CPU, bounds['cpu'])
@@ -360,24 +428,25 @@ def main():
     importlib.import_module(ROOT)
     if bounds['confined']:
         BUILTINS = confine(wire, finder)
-    wire.put({'done': sys.version.split()[0]})
+    wire.put({'done': sys.version.split()[0], 'n': 0})
     while True:
         order = wire.get()
         if order['do'] == 'forget':
             forget()
             continue
-        console.begin()
+        orders.begin()
+        number = orders.current.number
         try:
             answer = perform(order)
             console.flush()
         except BaseException as error:
             answer = {'error': told(error)}
-        answer['cpu'] = time.process_time()
+        answer['cpu'], answer['n'] = time.process_time(), number
         try:
             console.flush()
             wire.put(answer)
         except BaseException as error:
-            wire.put({'error': told(error), 'cpu': time.process_time()})
+            wire.put({'error': told(error), 'cpu': time.process_time(), 'n': number})
 
 
 main()

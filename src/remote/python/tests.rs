@@ -405,3 +405,73 @@ fn no_process_is_left_when_the_server_stops() {
     let late = call(&python, (Kind::Source, &mut held), "/a", "a", vec![]);
     assert_eq!(late, Err(Failure::Cancelled));
 }
+
+// rule: operations/python-threads
+#[test]
+fn what_a_thread_of_an_earlier_call_prints_or_imports_reaches_no_later_call() {
+    let text = "import importlib\nimport threading\n\
+                gate, over = threading.Event(), threading.Event()\nsaid = []\n\
+                def late(inner=True):\n    gate.wait()\n    print('late')\n\
+                \x20   try:\n        importlib.import_module('kompira.library.objects.other')\n\
+                \x20       said.append('imported')\n\
+                \x20   except ImportError as error:\n        said.append(str(error))\n\
+                \x20   if inner:\n        helper = threading.Thread(target=late, args=(False,))\n\
+                \x20       helper.start()\n        helper.join()\n        over.set()\n\
+                def begin():\n    threading.Thread(target=late).start()\n    print('begun')\n\
+                def end():\n    gate.set()\n    over.wait()\n    print('ended')\n    return said\n\
+                def both():\n    one = threading.Thread(target=print, args=('inside',))\n\
+                \x20   one.start()\n    one.join()\n    print('own')\n\
+                \x20   from . import other\n    return other.x\n";
+    let mut held = Held::new(&[("/a", text), ("/other", "x = 7\n")]);
+    let python = python();
+    let mut run = |function: &str| {
+        held.printed.clear();
+        let done = call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
+        (done, held.printed.clone())
+    };
+    assert_eq!(run("begin"), (Ok(Value::Null), "begun\n".to_owned()));
+    let over = Value::from("the call that this thread belongs to is over");
+    let both = Value::Array(vec![over.clone(), over]);
+    assert_eq!(run("end"), (Ok(both), "ended\n".to_owned()));
+    // A thread of the call itself is heard.
+    assert_eq!(run("both"), (Ok(Value::Int(7)), "inside\nown\n".to_owned()));
+}
+
+// rule: operations/python-threads
+#[test]
+fn a_question_that_is_left_over_is_answered_with_nothing() {
+    // It is asked as if by a thread whose call ends meanwhile.
+    let text = "import sys\nfinder = sys.meta_path[0]\ndef a():\n\
+                \x20   finder.wire.put({'find': 'kompira.library.objects.b', 'n': 1, 'id': 99})\n\
+                \x20   finder.wire.put({'print': 'old', 'n': 1})\ndef b():\n    return 2\n";
+    let mut held = Held::new(&[("/a", text)]);
+    let python = python();
+    let mut run = |function: &str| call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
+    assert_eq!(run("b"), Ok(Value::Int(2)));
+    assert_eq!(run("a"), Ok(Value::Null));
+    assert_eq!(run("b"), Ok(Value::Int(2)));
+    assert_eq!(held.printed, "");
+}
+
+// rule: operations/python-bounds
+#[test]
+fn a_process_that_ended_keeps_its_number_until_its_group_is_killed() {
+    let stopped = AtomicBool::new(false);
+    let limit = Limit { stopped: &stopped, until: Instant::now() }.after(Duration::from_secs(30));
+    let bounds = Bounds { confined: false, memory: 2 << 30, file: 1 << 20 };
+    let start =
+        |program: PathBuf| Worker::start(&program, &options().env, &bounds, &limit, &|| false).ok();
+    let worker = python().programs().into_iter().find_map(start).unwrap();
+    assert!(worker.is_good());
+    let pid = worker.pid().unwrap();
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    while worker.is_good() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Looked at again and again, it is still there: nobody else can have its number.
+    assert!(!worker.is_good());
+    let stat = format!("/proc/{pid}/stat");
+    assert!(std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    drop(worker);
+    assert!(!std::path::Path::new(&stat).exists());
+}

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use kompira_schema::path::PATH_CHARS_MAX;
 use kompira_schema::value::Value;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, User, geteuid};
 use serde_json::{Value as Json, json};
 
@@ -65,6 +66,8 @@ pub(super) struct Worker {
     /// What came and is not a whole frame yet.
     read: Vec<u8>,
     needs: Needs,
+    /// Orders that it got: a frame says which one it belongs to.
+    number: u64,
     spent: bool,
 }
 
@@ -100,8 +103,8 @@ impl Worker {
         let child = command.spawn().map_err(told)?;
         // It holds the other end of the socket.
         drop(command);
-        let mut worker =
-            Self { child, socket, read: Vec::new(), needs: Needs::new(), spent: false };
+        let (read, needs) = (Vec::new(), Needs::new());
+        let mut worker = Self { child, socket, read, needs, number: 0, spent: false };
         let settings = json!({
             "confined": bounds.confined,
             "memory": bounds.memory,
@@ -121,8 +124,16 @@ impl Worker {
     }
 
     /// Whether it takes another order: it lives, and has not worked too long.
-    pub(super) fn is_good(&mut self) -> bool {
-        !self.spent && matches!(self.child.try_wait(), Ok(None))
+    pub(super) fn is_good(&self) -> bool {
+        // Whoever is reaped leaves his number to others, and the group is killed by it.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let state = self.pid().map(|pid| waitid(Id::Pid(pid), flags));
+        !self.spent && matches!(state, Some(Ok(WaitStatus::StillAlive)))
+    }
+
+    /// Its number, and that of its group.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().map(Pid::from_raw)
     }
 
     /// What it looked for since it last forgot.
@@ -169,10 +180,18 @@ impl Worker {
         around: &mut dyn Surroundings,
     ) -> Result<Json, Failure> {
         self.send_bytes(order)?;
+        self.number += 1;
         let mut printed = 0;
         loop {
             let mut frame = self.receive(&limit, &|| around.is_cancelled())?;
+            let is_own = frame.get("n").and_then(Json::as_u64) == Some(self.number);
             if let Some(name) = frame.get("find").and_then(Json::as_str) {
+                let id = frame.get("id").and_then(Json::as_u64);
+                if !is_own {
+                    // A thread of an earlier order: what it needs is nobody's.
+                    self.send(&json!({"found": null, "id": id}))?;
+                    continue;
+                }
                 if self.needs.len() >= NEEDS_MAX || name.len() > NAME_BYTES_MAX {
                     return Err(Failure::Lost("too many modules are looked for".to_owned()));
                 }
@@ -185,8 +204,15 @@ impl Worker {
                         json!({"source": source, "path": path})
                     }
                 };
-                self.send(&json!({"found": answer}))?;
+                self.send(&json!({"found": answer, "id": id}))?;
                 continue;
+            }
+            if !is_own {
+                if frame.get("print").is_some() {
+                    // Who called is gone.
+                    continue;
+                }
+                return Err(Failure::Lost("the Python process answers wrongly".to_owned()));
             }
             if let Some(text) = frame.get("print").and_then(Json::as_str) {
                 printed += text.len();
@@ -299,9 +325,9 @@ fn again(error: &std::io::Error) -> bool {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.child.id()) {
-            // The leader is not yet reaped: the number is its group's.
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        if let Some(group) = self.pid() {
+            // The leader is not yet reaped, by nobody: the number is its group's.
+            let _ = killpg(group, Signal::SIGKILL);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

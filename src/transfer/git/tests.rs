@@ -25,7 +25,11 @@ struct Plain;
 impl Runner for Plain {
     fn run(&self, call: Call, _: &dyn Fn() -> bool) -> Result<Ended, Broken> {
         use std::io::Write as _;
-        let mut child = Command::new(&call.words[0])
+        let mut command = Command::new(&call.words[0]);
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(proxy);
+        }
+        let mut child = command
             .args(&call.words[1..])
             .envs(call.env)
             .stdin(Stdio::piped())

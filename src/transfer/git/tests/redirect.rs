@@ -19,8 +19,8 @@ struct Web {
 const ASKS: &str = "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"";
 
 impl Web {
-    fn start(answer: Answer) -> Self {
-        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn start(address: &str, answer: Answer) -> Self {
+        let door = TcpListener::bind((address, 0)).unwrap();
         let port = door.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let held = Arc::clone(&seen);
@@ -64,12 +64,10 @@ fn asks(lab: &mut Lab, port: u16) -> Fault {
 // rule: tree/repository-redirects
 #[test]
 fn an_account_goes_to_the_server_that_the_object_names() {
-    let web =
-        Web::start(Box::new(
-            |known| {
-                if known { "404 Not Found".to_owned() } else { ASKS.to_owned() }
-            },
-        ));
+    let web = Web::start(
+        "127.0.0.1",
+        Box::new(|known| if known { "404 Not Found".to_owned() } else { ASKS.to_owned() }),
+    );
     asks(&mut Lab::new(), web.port);
     let seen = web.seen.lock();
     // sato:pass-4711
@@ -81,16 +79,19 @@ fn an_account_goes_to_the_server_that_the_object_names() {
 fn no_account_goes_where_a_redirect_leads() {
     // Both at once, and only to somebody it knows: git holds the account then.
     for first_asks in [false, true] {
-        let other = Web::start(Box::new(|_| ASKS.to_owned()));
+        let other = Web::start("127.0.0.2", Box::new(|_| ASKS.to_owned()));
         let port = other.port;
-        let web = Web::start(Box::new(move |known| {
-            if known || !first_asks {
-                let place = format!("http://localhost:{port}/y.git/info/refs");
-                format!("302 Found\r\nLocation: {place}?service=git-upload-pack")
-            } else {
-                ASKS.to_owned()
-            }
-        }));
+        let web = Web::start(
+            "127.0.0.1",
+            Box::new(move |known| {
+                if known || !first_asks {
+                    let place = format!("http://127.0.0.2:{port}/y.git/info/refs");
+                    format!("302 Found\r\nLocation: {place}?service=git-upload-pack")
+                } else {
+                    ASKS.to_owned()
+                }
+            }),
+        );
         let fault = asks(&mut Lab::new(), web.port);
         let (asked, accounts) = other.accounts();
         assert!(asked > 0 && accounts == 0, "{asked} {accounts} {fault:?}");
