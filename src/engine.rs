@@ -129,6 +129,7 @@ impl Engine {
             mailbox: events::Mailbox::default(),
             sessions: sessions::Sessions::default(),
             shows: settings::Shows::default(),
+            realms: realm::Realms::default(),
             slots: slots::Slots::default(),
             outbox: outbox::Outbox::default(),
             schedules: news::Bell::default(),

@@ -12,7 +12,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, Ref, Value};
 
 use super::inner::myself;
-use super::realm;
+use super::realm::{self, Areas};
 use super::settings::{Show, command_line};
 use super::vm::request::{Control, Request};
 use crate::remote::{self, Data, Limits, Target, Work};
@@ -50,7 +50,7 @@ pub(super) fn multiplicity_of(view: &View, job: &Object) -> Option<u32> {
 /// # Errors
 /// Why it cannot be carried out: the text of `$ERROR`.
 pub(super) fn prepare(
-    view: &View,
+    (view, areas): (&View, &Areas<'_>),
     who: &Caller,
     request: &Request,
     show: &Show,
@@ -76,7 +76,7 @@ pub(super) fn prepare(
         }
         _ => return Err("no command".to_owned()),
     };
-    let mut request = context(view, who, control)?;
+    let mut request = context((view, areas), who, control)?;
     request.work = work;
     if kind == "REBOOT" {
         request.sudo = true;
@@ -121,11 +121,11 @@ pub(super) fn prepare(
 /// # Errors
 /// A variable of a wrong type, an object that cannot be read: the text of `$ERROR`.
 pub(super) fn context(
-    view: &View,
+    (view, areas): (&View, &Areas<'_>),
     who: &Caller,
     control: &Control,
 ) -> Result<remote::Request, String> {
-    let read = Reader { view, who, control };
+    let read = Reader { view, areas, who, control };
     let node = read.object("__node__", "NodeInfo")?;
     let mut request = remote::Request::command("");
     request.target = read.target(node.as_ref())?;
@@ -192,6 +192,7 @@ fn port_of(value: &Value) -> Option<u16> {
 /// Reads control variables; a wrong type is told with the variable's name.
 struct Reader<'a> {
     view: &'a View,
+    areas: &'a Areas<'a>,
     who: &'a Caller,
     control: &'a Control,
 }
@@ -357,7 +358,7 @@ impl Reader<'_> {
         let name = match self.set("__realm__") {
             None => {
                 let names = self.names(target, node);
-                target.realm = Some(realm::of_host(self.view, &names)?);
+                target.realm = Some(realm::of_host(self.areas, &names)?);
                 return Ok(());
             }
             Some(Value::Str(name)) => name.clone(),

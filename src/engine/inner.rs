@@ -23,6 +23,7 @@ use super::news::Bell;
 use super::notices::Notices;
 use super::outbox::Outbox;
 use super::queue::Queue;
+use super::realm::Realms;
 use super::row::{self, Row};
 use super::sessions::Sessions;
 use super::settings::Shows;
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) mailbox: Mailbox,
     pub(super) sessions: Sessions,
     pub(super) shows: Shows,
+    pub(super) realms: Realms,
     pub(super) slots: Slots,
     pub(super) outbox: Outbox,
     pub(super) schedules: Bell<ScheduleId>,

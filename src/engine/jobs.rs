@@ -16,6 +16,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 
 use super::inner::Inner;
+use super::realm::Areas;
 use super::vm::request::{Control, LIBRARY_CALL, Outcome};
 use crate::remote::Running;
 use crate::tree::View;
@@ -106,7 +107,7 @@ impl Around {
 /// # Errors
 /// Why it is not begun.
 pub(super) fn prepare(
-    view: &View,
+    (view, areas): (&View, &Areas<'_>),
     who: &Caller,
     name: &str,
     (positional, named): (&[Value], &[(String, Value)]),
@@ -130,7 +131,7 @@ pub(super) fn prepare(
         "mailto" => mail::prepare(view, who, &args),
         "download" => files::download(&args),
         "upload" => files::upload(&args),
-        "put" | "get" => files::transfer(view, who, &args, control, name == "put"),
+        "put" | "get" => files::transfer((view, areas), who, &args, control, name == "put"),
         "reboot" => files::reboot(&args),
         _ => Err(Refusal::Error(format!("'{name}' cannot be run"))),
     }

@@ -1,23 +1,65 @@
 //! Which management area carries a job out (rule: `operations/realm-choice`).
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use kompira_schema::id::ObjectId;
 use kompira_schema::path::ObjectPath;
 use kompira_schema::value::Value;
+use parking_lot::Mutex;
 
 use super::inner::myself;
 use crate::lang::pattern::glob;
-use crate::tree::{DEFAULT_REALM, View};
+use crate::store::Basis;
+use crate::tree::{DEFAULT_REALM, Entry, Tree, Txn, View};
 
 /// Most realms that are looked through for one job.
 const REALMS_MAX: usize = 10_000;
 
 /// A management area and the hosts it says it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Area {
+pub(super) struct Area {
     name: String,
     disabled: bool,
     range: Vec<String>,
+}
+
+/// The areas as they were last read, and what has to stay for them to hold. They are asked for with
+/// each job that names a host, and hardly ever change.
+#[derive(Default)]
+pub(super) struct Realms(Mutex<Option<(Basis, Arc<[Area]>)>>);
+
+/// Where areas are read from: with what a transaction itself has changed.
+pub(super) struct Areas<'a> {
+    view: &'a View,
+    kept: Option<(&'a Realms, &'a Tree)>,
+}
+
+impl Realms {
+    /// The areas as a transaction sees them.
+    pub(super) fn seen_by<'a>(&'a self, tree: &'a Tree, txn: &'a Txn) -> Areas<'a> {
+        let kept = (!txn.changes_objects()).then_some((self, tree));
+        Areas { view: txn, kept }
+    }
+
+    pub(super) fn read(&self, tree: &Tree) -> Result<Arc<[Area]>, String> {
+        let held = |(basis, _): &&(Basis, _)| tree.store().holds(basis);
+        if let Some((_, areas)) = self.0.lock().as_ref().filter(held) {
+            return Ok(Arc::clone(areas));
+        }
+        // Every change of a realm changes its header, and one more or less that of their container.
+        // Taken before they are read: a change in between makes the basis too old, never too new.
+        let watched = tree.watched();
+        let view = tree.view();
+        let entries = entries(&view)?;
+        let root = root(&watched)?.map(|root| watched.head(root));
+        let heads = entries.iter().map(|entry| watched.head(entry.id));
+        let whole = root.into_iter().chain(heads).all(|head| head.is_ok());
+        let areas: Arc<[Area]> =
+            entries.iter().map(|entry| area(&view, entry.id)).collect::<Result<_, _>>()?;
+        *self.0.lock() = watched.basis().filter(|_| whole).map(|basis| (basis, Arc::clone(&areas)));
+        Ok(areas)
+    }
 }
 
 /// The realm of a host that is known by `names` (address, host name): the one in use whose range
@@ -25,8 +67,12 @@ struct Area {
 ///
 /// # Errors
 /// The realm is disabled or not there: the text of `$ERROR`.
-pub(super) fn of_host(view: &View, names: &[String]) -> Result<String, String> {
-    let areas = if names.is_empty() { one(view, DEFAULT_REALM)? } else { all(view)? };
+pub(super) fn of_host(from: &Areas<'_>, names: &[String]) -> Result<String, String> {
+    let areas = match from.kept {
+        _ if names.is_empty() => one(from.view, DEFAULT_REALM)?.into(),
+        Some((realms, tree)) => realms.read(tree)?,
+        None => all(from.view)?,
+    };
     let best = best(&areas, names).map_or(DEFAULT_REALM, |area| area.name.as_str());
     match areas.iter().find(|area| area.name == best) {
         Some(area) if area.disabled => Err(format!("the realm {best} is disabled")),
@@ -61,17 +107,24 @@ fn precision(pattern: &str) -> (bool, usize) {
 fn one(view: &View, name: &str) -> Result<Vec<Area>, String> {
     let path = ObjectPath::parse(&format!("/config/realm/{name}")).map_err(unreadable)?;
     let Some(id) = view.find_path(&path).map_err(unreadable)? else { return Ok(Vec::new()) };
-    read(view, id).map(|area| vec![area])
+    area(view, id).map(|area| vec![area])
 }
 
-fn all(view: &View) -> Result<Vec<Area>, String> {
+fn all(view: &View) -> Result<Arc<[Area]>, String> {
+    entries(view)?.iter().map(|entry| area(view, entry.id)).collect()
+}
+
+fn root(view: &View) -> Result<Option<ObjectId>, String> {
     let root = ObjectPath::parse("/config/realm").map_err(unreadable)?;
-    let Some(root) = view.find_path(&root).map_err(unreadable)? else { return Ok(Vec::new()) };
-    let entries = view.children(&myself(), root, None, REALMS_MAX).map_err(unreadable)?;
-    entries.into_iter().map(|entry| read(view, entry.id)).collect()
+    view.find_path(&root).map_err(unreadable)
 }
 
-fn read(view: &View, id: kompira_schema::id::ObjectId) -> Result<Area, String> {
+fn entries(view: &View) -> Result<Vec<Entry>, String> {
+    let Some(root) = root(view)? else { return Ok(Vec::new()) };
+    view.children(&myself(), root, None, REALMS_MAX).map_err(unreadable)
+}
+
+fn area(view: &View, id: ObjectId) -> Result<Area, String> {
     let object = view.get(&myself(), id).map_err(unreadable)?;
     let range = match object.fields.get("range") {
         Some(Value::Array(items)) => items

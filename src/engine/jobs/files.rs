@@ -10,6 +10,7 @@ use kompira_schema::value::{FileValue, Ref, Value};
 use super::arguments::Args;
 use super::{Around, Job, Refusal, Run, done, failed};
 use crate::engine::control;
+use crate::engine::realm::Areas;
 use crate::engine::vm::request::{Control, Outcome};
 use crate::remote::copy;
 use crate::store::Durability;
@@ -141,7 +142,7 @@ fn take_in(
 }
 
 pub(super) fn transfer(
-    view: &View,
+    from: (&View, &Areas<'_>),
     who: &Caller,
     args: &Args<'_>,
     control: &Control,
@@ -154,7 +155,7 @@ pub(super) fn transfer(
         Ok((local, remote))
     };
     let (local, remote) = read().map_err(Refusal::Failed)?;
-    let request = control::context(view, who, control).map_err(Refusal::Lost)?;
+    let request = control::context(from, who, control).map_err(Refusal::Lost)?;
     let connection = request.target.connection();
     if connection != "local" {
         let message = format!("connection type '{connection}' is not available here");

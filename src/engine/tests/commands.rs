@@ -228,6 +228,52 @@ fn output_is_on_the_console_before_what_the_jobflow_prints_of_it() {
     assert_eq!(world.console(id), expected + "after\n");
 }
 
+// rule: operations/realm-choice
+#[test]
+fn the_realms_are_kept_until_one_of_them_changes_comes_or_goes() {
+    let world = World::new();
+    let realms = realm::Realms::default();
+    let range = |text: &str| ("range", Value::Array(vec![text.into()]));
+    let east = world.object("/config/realm", "east", "Realm", &[range("*.east.example")]);
+    let names = ["a.east.example".to_owned()];
+    let chosen = || {
+        let done = world.tree().write(&root(), Durability::Lazy, |txn| {
+            Ok(realm::of_host(&realms.seen_by(world.tree(), txn), &names))
+        });
+        done.unwrap().value
+    };
+    let held = || realms.read(world.tree()).unwrap();
+    assert_eq!(chosen(), Ok("east".to_owned()));
+    let first = held();
+    world.jobflow("other", "print('x')");
+    assert!(Arc::ptr_eq(&first, &held()), "nothing of them changed");
+    world.object("/config/realm", "exact", "Realm", &[range("a.east.example")]);
+    assert_eq!(chosen(), Ok("exact".to_owned()));
+    let write = |work: &dyn Fn(&mut crate::tree::Txn) -> Result<(), Fault>| {
+        let done = world.tree().write(&root(), Durability::Lazy, |txn| {
+            work(txn)?;
+            // It sees what it has done itself.
+            Ok(realm::of_host(&realms.seen_by(world.tree(), txn), &names))
+        });
+        let within = done.unwrap().value;
+        assert_eq!(chosen(), within);
+        within
+    };
+    let exact = world.resolve("/config/realm/exact");
+    let renamed = write(&|txn| txn.rename(exact, &kompira_schema::path::Name::new("other")?));
+    assert_eq!(renamed, Ok("other".to_owned()));
+    assert_eq!(write(&|txn| txn.delete(exact)), Ok("east".to_owned()));
+    let disabled = [("disabled".to_owned(), Value::Bool(true))];
+    let disabled = write(&|txn| {
+        let fields = disabled.iter().cloned().collect();
+        let patch = crate::tree::Patch { fields, ..Default::default() };
+        txn.update(east, None, patch).map(drop)
+    });
+    assert_eq!(disabled, Ok("default".to_owned()));
+    let now = held();
+    assert!(Arc::ptr_eq(&now, &held()));
+}
+
 // rule: operations/console-settings
 #[test]
 fn settings_hold_until_they_change_and_a_transaction_sees_its_own() {

@@ -51,7 +51,8 @@ impl Turn<'_> {
     fn ready(&mut self, txn: &mut Txn, request: &Request) -> Result<Ready, Box<Answer>> {
         let who = caller(self.row.user, self.id());
         if let Request::Builtin { name, positional, named, control } = request {
-            return match jobs::prepare(txn, &who, name, (positional, named), control) {
+            let areas = self.inner.realms.seen_by(&self.inner.tree, txn);
+            return match jobs::prepare((txn, &areas), &who, name, (positional, named), control) {
                 Ok(Job { run: Run::Command, .. }) => self.ready_command(txn, request),
                 Ok(Job { shown, run: Run::Thread(work) }) => {
                     Ok(Ready { work: flight::Work::Job(work), shown, echo: None })
@@ -72,7 +73,9 @@ impl Turn<'_> {
         let who = caller(self.row.user, self.id());
         let show = self.inner.shows.read_in(&self.inner.tree, txn);
         let now = self.inner.now();
-        let prepared = control::prepare(txn, &who, request, &show, now).map_err(lost_job)?;
+        let areas = self.inner.realms.seen_by(&self.inner.tree, txn);
+        let prepared =
+            control::prepare((txn, &areas), &who, request, &show, now).map_err(lost_job)?;
         let request = Box::new(prepared.request);
         let work = match request.session {
             true => flight::Work::Session(request, 0),
