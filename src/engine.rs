@@ -35,6 +35,7 @@ mod slot;
 mod slots;
 mod start;
 mod timer;
+pub mod tokens;
 pub mod trace;
 mod turn;
 pub mod vm;
@@ -136,6 +137,8 @@ impl Engine {
             actions: news::Bell::default(),
             libraries: library::Libraries::default(),
             mails: mails::Mails::default(),
+            tokens: tokens::Tokens::default(),
+            network: std::sync::OnceLock::new(),
             notices: notices::Notices::default(),
             stopping: AtomicBool::new(false),
             landing: RwLock::new(()),
@@ -654,6 +657,7 @@ impl Engine {
             }
         }
         self.inner.libraries.end();
+        self.inner.tokens.settle();
         if let Err(fault) = self.inner.tree.sync() {
             tracing::error!(?fault, "the last steps are not durable");
         }

@@ -5,6 +5,7 @@
 //! the bounded threads of `pool`.
 
 pub mod accept;
+mod account;
 pub mod answer;
 mod batch;
 mod body;

@@ -10,7 +10,12 @@ pub mod local;
 pub mod mail;
 pub mod mailbox;
 pub mod manager;
+pub mod names;
+pub mod network;
+pub mod oauth2;
 pub mod python;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod web;
 pub mod words;
 
@@ -21,6 +26,8 @@ use secrecy::SecretString;
 
 pub use charset::Charset;
 pub use manager::Manager;
+pub use names::Names;
+pub use network::{Network, Trust};
 
 /// Most bytes of a command line, of a script, and of the arguments of a script.
 ///

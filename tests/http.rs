@@ -1,5 +1,6 @@
 //! The REST face of a real server.
 
+mod accounts;
 mod actions;
 mod audits;
 mod asking;

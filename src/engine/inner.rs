@@ -30,10 +30,11 @@ use super::settings::Shows;
 use super::slot::{Order, Slot};
 use super::slots::Slots;
 use super::timer::Timers;
+use super::tokens::Tokens;
 use super::vm;
 use crate::base::clock::{Alarm, Clock};
 use crate::fail_point;
-use crate::remote::Runner;
+use crate::remote::{Network, Runner};
 use crate::store::{Family, Snapshot};
 use crate::transfer::git::Repositories;
 use crate::tree::Tree;
@@ -67,6 +68,10 @@ pub(super) struct Inner {
     pub(super) libraries: Libraries,
     /// Mails that come.
     pub(super) mails: Mails,
+    /// Tokens of mail accounts.
+    pub(super) tokens: Tokens,
+    /// How mail servers and their providers are reached: as the machine does, if nobody says else.
+    pub(super) network: OnceLock<Network>,
     /// Mails about processes that have ended.
     pub(super) notices: Notices,
     pub(super) stopping: AtomicBool,
@@ -87,6 +92,10 @@ impl Inner {
             tracing::error!(process = id.0, ?fault, "a process cannot be read");
             None
         })
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        self.network.get_or_init(Network::default)
     }
 
     pub(super) fn now(&self) -> Timestamp {

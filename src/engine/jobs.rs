@@ -90,7 +90,7 @@ impl Around {
             .enable_all()
             .build()
             .map_err(|error| format!("no network: {error}"))?;
-        runtime.block_on(async {
+        let done = runtime.block_on(async {
             if self.cancelled.is_asked() {
                 return Err("cancelled".to_owned());
             }
@@ -98,7 +98,10 @@ impl Around {
                 done = work => done,
                 () = self.cancelled.bell.notified() => Err("cancelled".to_owned()),
             }
-        })
+        });
+        // A name that is being asked for is not waited for.
+        runtime.shutdown_background();
+        done
     }
 }
 

@@ -3,8 +3,10 @@
 //! One thread knows the channels and when each is due; it sleeps until then, and is woken when a
 //! receiver begins to wait or objects change. What a look at a mailbox does while it waits for the
 //! server is no thread: a runtime with one carries all of them, and is there from the first on.
+//! Its blocking threads commit mails and do nothing else: names of servers are asked for elsewhere.
 
 mod agenda;
+mod budget;
 mod failures;
 mod round;
 mod settings;
@@ -23,6 +25,7 @@ use super::inner::Inner;
 use super::vm::request::Source;
 use crate::base::clock::Alarm;
 use agenda::Agenda;
+use budget::Budget;
 use failures::Failures;
 use round::Ending;
 pub(super) use settings::Settings;
@@ -49,6 +52,8 @@ pub(super) struct Mails {
     rests: AtomicBool,
     news: Mutex<News>,
     failures: Failures,
+    /// What all looks together may hold of mails.
+    budget: Budget,
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ mod limits;
 mod mails;
 mod orders;
 mod schedule;
+mod tokens;
 mod trace;
 
 use std::collections::VecDeque;

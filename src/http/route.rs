@@ -27,8 +27,8 @@ use super::query::Query;
 use super::table::{self, Act, Need, Resource, Row};
 use super::target::Target;
 use super::{
-    Service, batch, changes, channel, health, history, kept, lenient, metrics, object, openapi,
-    page, phrases, principal, process, record, service, session, special,
+    Service, account, batch, changes, channel, health, history, kept, lenient, metrics, object,
+    openapi, page, phrases, principal, process, record, service, session, special,
 };
 use crate::audit::Levels;
 use crate::base::log;
@@ -403,6 +403,8 @@ async fn route(ask: &Arc<Ask>, body: Body, form: Form) -> Answer {
         Resource::Initialize | Resource::Push | Resource::Pull => {
             Box::pin(object::synchronise(ask, body)).await
         }
+        Resource::Authorize => Box::pin(account::authorize(ask, body)).await,
+        Resource::Authorized => Box::pin(account::returned(ask)).await,
         Resource::Rendered => Box::pin(ask.blocking(object::rendered)).await,
         Resource::Send => Box::pin(channel::send(ask, body)).await,
         Resource::Recv => Box::pin(channel::recv(ask, body)).await,

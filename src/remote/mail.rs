@@ -8,11 +8,12 @@ use lettre::message::header::{
 };
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Charset;
+use super::network::{self, Network, Trust};
 
 /// A mail.
 #[derive(Debug, Clone, Default)]
@@ -243,8 +244,13 @@ fn marks(mail: &Mail, ids: &[String], text: &str) -> String {
 ///
 /// # Errors
 /// No connection, a refusal: in words.
-pub async fn send(server: &Server, envelope: &Envelope, mail: &[u8]) -> Result<(), String> {
-    let transport = transport(server)?;
+pub async fn send(
+    server: &Server,
+    network: &Network,
+    envelope: &Envelope,
+    mail: &[u8],
+) -> Result<(), String> {
+    let transport = transport(server, network)?;
     transport.send_raw(envelope, mail).await.map(drop).map_err(|error| told(&error))
 }
 
@@ -252,15 +258,18 @@ pub async fn send(server: &Server, envelope: &Envelope, mail: &[u8]) -> Result<(
 ///
 /// # Errors
 /// As [`send`].
-pub async fn greet(server: &Server) -> Result<(), String> {
-    match transport(server)?.test_connection().await {
+pub async fn greet(server: &Server, network: &Network) -> Result<(), String> {
+    match transport(server, network)?.test_connection().await {
         Ok(true) => Ok(()),
         Ok(false) => Err("the server does not answer".to_owned()),
         Err(error) => Err(told(&error)),
     }
 }
 
-fn transport(server: &Server) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+fn transport(
+    server: &Server,
+    network: &Network,
+) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
     // The first one wins; all of ours are the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let standard = match (server.tls, server.ssl) {
@@ -272,7 +281,15 @@ fn transport(server: &Server) -> Result<AsyncSmtpTransport<Tokio1Executor>, Stri
         .port(server.port.unwrap_or(standard))
         .timeout(server.timeout);
     if server.tls || server.ssl {
-        let parameters = TlsParameters::new(server.host.clone()).map_err(|error| told(&error))?;
+        let mut parameters = TlsParameters::builder(server.host.clone());
+        if let Trust::Only(authorities) = &network.trust {
+            parameters = parameters.certificate_store(CertificateStore::None);
+            for one in authorities {
+                let one = Certificate::from_der(one.to_vec()).map_err(|error| told(&error))?;
+                parameters = parameters.add_root_certificate(one);
+            }
+        }
+        let parameters = parameters.build().map_err(|error| told(&error))?;
         let tls = if server.ssl { Tls::Wrapper(parameters) } else { Tls::Required(parameters) };
         builder = builder.tls(tls);
     }
@@ -286,7 +303,10 @@ fn transport(server: &Server) -> Result<AsyncSmtpTransport<Tokio1Executor>, Stri
     Ok(builder.build())
 }
 
-fn told(error: &dyn std::error::Error) -> String {
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(why) = network::bad_certificate(error) {
+        return format!("the mail server cannot be trusted: {why}");
+    }
     match error.source() {
         Some(cause) if !error.to_string().contains(&cause.to_string()) => {
             format!("{error}: {cause}")
@@ -294,3 +314,6 @@ fn told(error: &dyn std::error::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ use std::time::Duration;
 use kompira_schema::limits::QUEUE_BYTES_MAX;
 use secrecy::SecretString;
 
+use super::network::Network;
+
 /// Most bytes of one mail. Reason: a channel must be able to hold it.
 pub const MAIL_BYTES_MAX: usize = QUEUE_BYTES_MAX - 1024 * 1024;
 
@@ -24,6 +26,9 @@ pub const LISTED_MAX: usize = 10_000;
 
 /// How long connecting, logging in and opening may take together, whatever the settings say.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// How long one mail may take. Reason: it holds room that other mailboxes wait for.
+const FETCH_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The language of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,7 +132,7 @@ pub struct Listing {
 pub enum Fetched {
     /// Its bytes as they travel.
     Mail(Vec<u8>),
-    /// It has more than [`MAIL_BYTES_MAX`], or more than the server said.
+    /// It has more bytes than were asked for.
     TooLarge,
     /// Somebody else was faster.
     Gone,
@@ -148,9 +153,9 @@ impl Mailbox {
     ///
     /// # Errors
     /// What went wrong, in words.
-    pub async fn open(account: &Account) -> Result<Self, Trouble> {
+    pub async fn open(account: &Account, network: &Network) -> Result<Self, Trouble> {
         let work = async {
-            let wire = wire::Wire::connect(account).await?;
+            let wire = wire::Wire::connect(account, network).await?;
             Ok(Self(match account.protocol {
                 Protocol::Imap => Inner::Imap(imap::Imap::open(wire, account).await?),
                 Protocol::Pop => Inner::Pop(pop3::Pop::open(wire, account).await?),
@@ -171,15 +176,20 @@ impl Mailbox {
         }
     }
 
-    /// Reads a mail; nothing changes on the server.
+    /// Reads a mail of at most `most` bytes; nothing changes on the server.
     ///
     /// # Errors
     /// As [`Mailbox::open`].
-    pub async fn fetch(&mut self, mail: &Listed) -> Result<Fetched, Trouble> {
-        match &mut self.0 {
-            Inner::Imap(imap) => imap.fetch(mail.number).await,
-            Inner::Pop(pop) => pop.fetch(mail.number).await,
-        }
+    pub async fn fetch(&mut self, mail: &Listed, most: usize) -> Result<Fetched, Trouble> {
+        let most = most.min(MAIL_BYTES_MAX);
+        let work = async {
+            match &mut self.0 {
+                Inner::Imap(imap) => imap.fetch(mail.number, most).await,
+                Inner::Pop(pop) => pop.fetch(mail.number, most).await,
+            }
+        };
+        let late = |_| Err(Trouble::Broken("a mail did not come in time".to_owned()));
+        Box::pin(tokio::time::timeout(FETCH_TIME_MAX, work)).await.unwrap_or_else(late)
     }
 
     /// Marks a mail as taken; answers whether that holds already, or from [`Mailbox::close`] on.
@@ -209,7 +219,7 @@ impl Mailbox {
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn check(account: &Account) -> Result<(), String> {
-    let mailbox = Mailbox::open(account).await.map_err(Trouble::text)?;
+pub async fn check(account: &Account, network: &Network) -> Result<(), String> {
+    let mailbox = Mailbox::open(account, network).await.map_err(Trouble::text)?;
     mailbox.close().await.map_err(Trouble::text)
 }

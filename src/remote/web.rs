@@ -9,6 +9,7 @@ use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, multipart, redirect};
 
 use super::Charset;
+use super::network::{self, Network, Trust};
 
 /// Most bytes of a response that are taken.
 ///
@@ -96,7 +97,7 @@ pub struct Response {
 /// # Errors
 /// No connection, out of time, a bad certificate, a response that is too large: in words.
 pub async fn fetch(request: &Request) -> Result<Response, String> {
-    let client = client(request)?;
+    let client = client(request, &Network::default())?;
     let work = follow(&client, request);
     match request.timeout {
         None => work.await,
@@ -106,14 +107,21 @@ pub async fn fetch(request: &Request) -> Result<Response, String> {
     }
 }
 
-fn client(request: &Request) -> Result<Client, String> {
+/// A client that follows no redirects and takes no proxy of its own accord.
+pub(super) fn client(request: &Request, network: &Network) -> Result<Client, String> {
     // The first one wins; all of ours are the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("kompira-fs/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(network.names.clone())
         .danger_accept_invalid_certs(!request.verify);
+    if let Trust::Only(authorities) = &network.trust {
+        let all: Result<Vec<_>, _> =
+            authorities.iter().map(|one| reqwest::Certificate::from_der(one)).collect();
+        builder = builder.tls_certs_only(all.map_err(|error| told(&error))?);
+    }
     for (scheme, url) in &request.proxies {
         let proxy = match scheme.as_str() {
             "http" => reqwest::Proxy::http(url.as_str()),
@@ -290,7 +298,10 @@ fn cookie(value: &HeaderValue) -> Option<(String, String)> {
 }
 
 /// An error with its causes, in one line.
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(why) = network::bad_certificate(error) {
+        return why;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

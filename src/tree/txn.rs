@@ -19,6 +19,7 @@ mod save;
 mod says;
 mod scratch;
 mod submit;
+mod tokens;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -44,6 +45,7 @@ pub use import::ImportOptions;
 pub use mail::MailName;
 pub use queue::Unsettled;
 pub use submit::Submission;
+pub use tokens::NewTokens;
 
 /// Which part of an Array or Dictionary of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -298,6 +298,10 @@ impl Lab {
             "initializeRepository" => at(self.object("Repository", json!({})) + ".initialize"),
             "pushRepository" => at(self.object("Repository", json!({})) + ".push"),
             "pullRepository" => at(self.object("Repository", json!({})) + ".pull"),
+            "authorizeAccount" => at(self.object("SmtpServer", json!({})) + ".authorize"),
+            "clearTokens" => at(self.object("SmtpServer", json!({})) + ".authorize"),
+            // Nobody is known by that.
+            "endApproval" => at("/-/oauth2?state=x&code=y".into()),
             "send" => with(self.object("Channel", json!({})) + ".send", json!("m")),
             "recv" => {
                 let path = self.object("Channel", json!({}));

@@ -1,6 +1,7 @@
 //! `mailto` and the method `conn_check` of mail servers and mail channels (rules: `language/mailto`,
 //! `language/conn-check`).
 
+use kompira_schema::id::ObjectId;
 use kompira_schema::limits::STRING_MAX;
 use kompira_schema::tree::Caller;
 use kompira_schema::value::{Dict, FileValue, Ref, Value};
@@ -9,8 +10,8 @@ use super::arguments::{Args, pairs, text};
 use super::{Around, Job, Refusal, Run, done, failed};
 use crate::engine::inner::myself;
 use crate::engine::mails::Settings;
-use crate::engine::settings;
 use crate::engine::vm::request::Outcome;
+use crate::engine::{settings, tokens};
 use crate::remote::mail::{self, Mail, Server};
 use crate::remote::mailbox;
 use crate::tree::{Object, View};
@@ -51,10 +52,20 @@ pub(super) fn check(view: &View, who: &Caller, target: &Value) -> Result<Job, Re
         return Err(no_method());
     } else if name == "MailChannel" {
         let settings = Settings::read(view, &object).map_err(Refusal::Failed)?;
-        ask(move |around| around.wait(mailbox::check(&settings.account)))
+        ask(move |around| {
+            around.wait(async {
+                let account = settings.account(&around.inner).await?;
+                mailbox::check(&account, around.inner.network()).await
+            })
+        })
     } else if name == "SmtpServer" {
-        let server = of_object(view, &object, local()).map_err(Refusal::Failed)?;
-        ask(move |around| around.wait(mail::greet(&server)))
+        let way = of_object(view, &object).map_err(Refusal::Failed)?;
+        ask(move |around| {
+            around.wait(async {
+                let server = way.server(around).await?;
+                mail::greet(&server, around.inner.network()).await
+            })
+        })
     } else {
         return Err(no_method());
     };
@@ -73,8 +84,31 @@ fn unreadable(fault: &kompira_schema::error::Fault) -> String {
     format!("the mail server cannot be read: {}", fault.kind().name())
 }
 
+/// A mail server, and whose token logs in there.
+pub(in crate::engine) struct Way {
+    /// Without the token, when it logs in by one.
+    server: Server,
+    /// The object whose token it logs in by.
+    token_of: Option<ObjectId>,
+}
+
+impl Way {
+    /// The server with what logs in there; a token that has ended is renewed.
+    async fn server(&self, around: &Around) -> Result<Server, String> {
+        let mut server = self.server.clone();
+        if let Some(id) = self.token_of {
+            server.password = Some(tokens::fresh(&around.inner, id).await?);
+        }
+        Ok(server)
+    }
+}
+
 /// The mail server of this machine.
-fn local() -> Server {
+fn local() -> Way {
+    Way { server: on_this_machine(), token_of: None }
+}
+
+fn on_this_machine() -> Server {
     Server {
         host: "localhost".to_owned(),
         port: None,
@@ -208,7 +242,7 @@ fn addresses(text: &str) -> Vec<String> {
 }
 
 /// The server that is named, or set, or on this machine.
-fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> {
+fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Way, String> {
     match args.given("smtp_server") {
         Some(Value::Null) => Ok(local()),
         None => system_server(view),
@@ -218,14 +252,14 @@ fn server(view: &View, who: &Caller, args: &Args<'_>) -> Result<Server, String> 
 }
 
 /// The server that is set, or on this machine.
-pub(in crate::engine) fn system_server(view: &View) -> Result<Server, String> {
+pub(in crate::engine) fn system_server(view: &View) -> Result<Way, String> {
     match settings::value(view, "smtpServer") {
         Some(named) => find(view, &myself(), &named),
         None => Ok(local()),
     }
 }
 
-fn find(view: &View, who: &Caller, named: &Value) -> Result<Server, String> {
+fn find(view: &View, who: &Caller, named: &Value) -> Result<Way, String> {
     let id = match named {
         Value::Str(path) if path.is_empty() => return Ok(local()),
         Value::Object(Ref::Object(id)) => *id,
@@ -240,10 +274,11 @@ fn find(view: &View, who: &Caller, named: &Value) -> Result<Server, String> {
     if !object.stub.def.is_builtin("SmtpServer") {
         return Err(format!("{} is no SmtpServer", object.stub.path));
     }
-    of_object(view, &object, local())
+    of_object(view, &object)
 }
 
-fn of_object(view: &View, object: &Object, mut server: Server) -> Result<Server, String> {
+fn of_object(view: &View, object: &Object) -> Result<Way, String> {
+    let mut server = on_this_machine();
     let field = |name: &str| view.field(object, name).map(std::borrow::Cow::into_owned);
     let text = |name: &str| match field(name) {
         Some(Value::Str(text)) if !text.is_empty() => Some(text),
@@ -266,25 +301,26 @@ fn of_object(view: &View, object: &Object, mut server: Server) -> Result<Server,
     server.tls = on("use_tls");
     server.ssl = on("use_ssl");
     server.oauth2 = on("use_oauth2");
-    let word = if server.oauth2 { "access_token" } else { "password" };
-    server.password = secret(word)?.map(Into::into);
-    if server.oauth2 && server.password.is_none() {
-        return Err("the mail server has no access token".to_owned());
+    if !server.oauth2 {
+        server.password = secret("password")?.map(Into::into);
+    } else if !tokens::has_any(view, object.id()) {
+        return Err(tokens::NONE.to_owned());
     }
+    let token_of = server.oauth2.then(|| object.id());
     server.timeout = match field("timeout") {
         Some(Value::Int(seconds)) if seconds > 0 => {
             Some(std::time::Duration::from_secs(seconds.unsigned_abs()))
         }
         _ => None,
     };
-    Ok(server)
+    Ok(Way { server, token_of })
 }
 
 fn carry_out(
     around: &Around,
     mut mail: Mail,
     files: Vec<FileValue>,
-    server: Option<&Server>,
+    server: Option<&Way>,
 ) -> Outcome {
     let work = || -> Result<String, String> {
         let mut left = FILES_BYTES_MAX;
@@ -312,11 +348,14 @@ fn carry_out(
 pub(in crate::engine) fn hand_over(
     around: &Around,
     mut mail: Mail,
-    server: &Server,
+    way: &Way,
 ) -> Result<(), String> {
     stamp(around, &mut mail)?;
     let (envelope, bytes) = mail::compose(&mail)?;
-    around.wait(mail::send(server, &envelope, &bytes))
+    around.wait(async {
+        let server = way.server(around).await?;
+        mail::send(&server, around.inner.network(), &envelope, &bytes).await
+    })
 }
 
 /// Says when the mail is written, and by what it is known.

@@ -12,6 +12,7 @@ use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, Rev};
 use kompira_schema::value::Value;
 
+use super::budget::Reserved;
 use super::settings::Settings;
 use crate::engine::inner::{Inner, myself};
 use crate::remote::mailbox::{Fetched, Listed, MAIL_BYTES_MAX, Mailbox, Trouble};
@@ -120,7 +121,9 @@ impl Round {
 
 impl Look {
     async fn look(&mut self) -> Result<(), String> {
-        let mut mailbox = Mailbox::open(&self.settings.account).await.map_err(Trouble::text)?;
+        let account = self.settings.account(&self.inner).await?;
+        let network = self.inner.network();
+        let mut mailbox = Mailbox::open(&account, network).await.map_err(Trouble::text)?;
         let listing = mailbox.list().await.map_err(Trouble::text)?;
         let channel = self.round.channel;
         let known = self.commit(move |inner| inner.tree.view().mails_taken(channel)).await?;
@@ -194,7 +197,8 @@ impl Look {
             }
             return Ok(name);
         }
-        let bytes = match mailbox.fetch(mail).await {
+        let (fetched, _room) = self.fetch(mailbox, mail).await;
+        let bytes = match fetched {
             Ok(Fetched::Mail(bytes)) => bytes,
             Ok(Fetched::TooLarge) => {
                 self.leave(mail, name);
@@ -217,6 +221,25 @@ impl Look {
         }
         self.mark(mailbox, mail, name).await?;
         Ok(Some(name))
+    }
+
+    /// Reads a mail when there is room for it. What the server said of its size may be wrong.
+    async fn fetch(
+        &self,
+        mailbox: &mut Mailbox,
+        mail: &Listed,
+    ) -> (Result<Fetched, Trouble>, Reserved) {
+        let budget = &self.inner.mails.budget;
+        let said = usize::try_from(mail.size).unwrap_or(MAIL_BYTES_MAX);
+        let room = budget.reserve(said.min(MAIL_BYTES_MAX)).await;
+        let fetched = mailbox.fetch(mail, room.bytes()).await;
+        if fetched != Ok(Fetched::TooLarge) || room.bytes() >= MAIL_BYTES_MAX {
+            return (fetched, room);
+        }
+        // Given back before more is taken: who holds some never waits for more.
+        drop(room);
+        let room = budget.reserve(MAIL_BYTES_MAX).await;
+        (mailbox.fetch(mail, MAIL_BYTES_MAX).await, room)
     }
 
     /// Puts a mail into the channel, durably.

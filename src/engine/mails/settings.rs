@@ -1,12 +1,15 @@
 //! What a mail channel is set to.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use kompira_schema::value::Value;
+use kompira_schema::id::ObjectId;
+use kompira_schema::value::{Ref, Value};
 use secrecy::ExposeSecret as _;
 
-use crate::engine::inner::myself;
+use crate::engine::inner::{Inner, myself};
+use crate::engine::tokens;
 use crate::remote::mailbox::{Account, Mode, Protocol};
 use crate::tree::{Object, View};
 
@@ -19,7 +22,12 @@ const LOG_SIZE: usize = 65_536;
 /// The settings of a mail channel.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Settings {
-    pub(in crate::engine) account: Account,
+    /// The channel.
+    id: ObjectId,
+    /// Without the token, when it logs in by one.
+    pub(super) account: Account,
+    /// Who gives the token, when it logs in by one.
+    provider: Option<ObjectId>,
     /// No connection is made.
     pub(super) disabled: bool,
     /// Mails start a jobflow, also when nobody waits.
@@ -47,13 +55,22 @@ impl Settings {
             _ => None,
         };
         let oauth2 = on("use_oauth2");
-        let word = if oauth2 { "access_token" } else { "password" };
-        let secret = view
-            .password(&myself(), object.id(), word, None)
-            .map_err(|fault| format!("{word} of the mail channel: {}", fault.kind().name()))?;
-        let secret = Some(secret.as_str().to_owned()).filter(|text| !text.is_empty());
-        if oauth2 && secret.is_none() {
-            return Err("the mail channel has no access token".to_owned());
+        let secret = match oauth2 {
+            true => None,
+            false => {
+                let secret = view.password(&myself(), object.id(), "password", None);
+                let secret = secret.map_err(|fault| {
+                    format!("password of the mail channel: {}", fault.kind().name())
+                })?;
+                Some(secret.as_str().to_owned()).filter(|text| !text.is_empty())
+            }
+        };
+        let provider = match field("oauth2_provider") {
+            Some(Value::Object(Ref::Object(provider))) if oauth2 => Some(provider),
+            _ => None,
+        };
+        if oauth2 && !tokens::has_any(view, object.id()) {
+            return Err(tokens::NONE.to_owned());
         }
         let host = text("serverName").trim().to_owned();
         let protocol = if text("protocol") == "POP3" { Protocol::Pop } else { Protocol::Imap };
@@ -76,6 +93,8 @@ impl Settings {
             _ => LOG_SIZE,
         };
         Ok(Self {
+            id: object.id(),
+            provider,
             account,
             disabled: !matches!(field("disabled"), Some(Value::Bool(false))),
             acts: !matches!(text("action_type").as_str(), "" | "NoAction"),
@@ -84,10 +103,22 @@ impl Settings {
         })
     }
 
-    /// Changes with whatever a connection is made of.
+    /// What the mailbox is opened with; a token that has ended is renewed.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(in crate::engine) async fn account(&self, inner: &Arc<Inner>) -> Result<Account, String> {
+        let mut account = self.account.clone();
+        if account.oauth2 {
+            account.secret = Some(tokens::fresh(inner, self.id).await?);
+        }
+        Ok(account)
+    }
+
+    /// Changes with whatever a connection is made of; a token that is renewed is none of it.
     pub(super) fn mark(&self) -> blake3::Hash {
         let secret = self.account.secret.as_ref().map_or("", |secret| secret.expose_secret());
-        blake3::hash(format!("{self:?}\n{secret}").as_bytes())
+        blake3::hash(format!("{self:?}\n{:?}\n{secret}", self.provider).as_bytes())
     }
 
     /// What mailbox it is: names of mails are unique within one.

@@ -269,3 +269,35 @@ fn a_mail_that_is_too_large_stays_and_is_told_once() {
     assert_eq!(told.matches("too large and stays").count(), 1, "{told}");
     assert!(!fake.state().heard.contains(&"RETR 1".to_owned()), "it is not even read");
 }
+
+// rule: operations/mail-channels
+#[test]
+fn names_that_are_slow_to_find_stop_no_other_mailbox() {
+    let world = World::new();
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (held, asked) = (Mutex::new(held), Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    let names = crate::remote::Names::with(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        // Until the test ends.
+        let _ = held.lock().recv();
+        Err(std::io::Error::other("no such name"))
+    });
+    let network = crate::remote::Network { names, ..Default::default() };
+    assert!(world.engine().inner.network.set(network).is_ok());
+    let action = ("action_type", Value::from("ExecuteJobflow"));
+    for number in 0..8 {
+        let fields = [
+            ("serverName", Value::from("slow.test")),
+            ("disabled", Value::Bool(false)),
+            action.clone(),
+        ];
+        world.object("/root", &format!("slow{number}"), "MailChannel", &fields);
+    }
+    begin(&world);
+    until(&world, "all names are asked for", || asked.load(Ordering::SeqCst) == 8);
+    let fake = Fake::start(Protocol::Imap, &MAILS);
+    let id = channel(&world, &fake, &[action]);
+    until(&world, "mails come", || queue(&world, id).len() == 3);
+    drop(let_go);
+}

@@ -287,6 +287,17 @@ const OBJECTS: &[(&str, &[&str], Properties)] = &[
     ("Push", &[], &[("branch", "string?"), ("message", "string?")]),
     ("Pull", &[], &[("branch", "string?")]),
     ("Synchronised", &[], &[("log", "string")]),
+    ("Authorize", &[], &[("redirected_url", "string?")]),
+    (
+        "Approval",
+        &[],
+        &[
+            ("url", "string"),
+            ("redirect_url", "string"),
+            ("expires_in", "integer"),
+            ("authorized", "string"),
+        ],
+    ),
     ("Batch", &["operations"], &[("operations", "Operation[]")]),
     (
         "Operation",

@@ -294,6 +294,20 @@ pub static ROWS: &[Row] = &[
         verbs: &[get("health", "The same as ready", "Health", Need::Nobody)],
     },
     Row {
+        resource: Resource::Authorized,
+        path: "/-/oauth2",
+        tag: "mail accounts",
+        raw: false,
+        verbs: &[verb(
+            Act::Get,
+            "endApproval",
+            "Where an OAuth2 provider sends a browser back to",
+            Need::Nobody,
+        )
+        .gives(200, Gives::Json("Approval"))
+        .query(&["state", "code", "error"])],
+    },
+    Row {
         resource: Resource::HealthLive,
         path: "/-/health/live",
         tag: "service",
@@ -619,6 +633,18 @@ pub static ROWS: &[Row] = &[
         verbs: &[post("pullRepository", "Pull and import", WRITE)
             .takes(Takes::MaybeJson("Pull"))
             .gives(200, Gives::Json("Synchronised"))],
+    },
+    Row {
+        resource: Resource::Authorize,
+        path: "/{path}.authorize",
+        tag: "mail accounts",
+        raw: false,
+        verbs: &[
+            post("authorizeAccount", "Begin or end the approval of an OAuth2 account", WRITE)
+                .takes(Takes::MaybeJson("Authorize"))
+                .gives(200, Gives::Json("Approval")),
+            delete("clearTokens", WRITE),
+        ],
     },
     Row {
         resource: Resource::Send,

@@ -179,18 +179,20 @@ impl Imap {
         .await
     }
 
-    pub(super) async fn fetch(&mut self, number: u32) -> Result<Fetched, Trouble> {
+    pub(super) async fn fetch(&mut self, number: u32, most: usize) -> Result<Fetched, Trouble> {
         let mut fetched = Fetched::Gone;
+        let usual = std::mem::replace(&mut self.wire.most, most);
         let command = format!("UID FETCH {number} (UID BODY.PEEK[])");
-        self.command(&command, |response| {
+        let asked = self.command(&command, |response| {
             if response.item("UID") == Some(number)
                 && let Some(body) = response.body()
             {
                 fetched = body.map_or(Fetched::TooLarge, Fetched::Mail);
             }
-        })
-        .await?;
-        Ok(fetched)
+        });
+        let asked = asked.await;
+        self.wire.most = usual;
+        asked.map(|()| fetched)
     }
 
     pub(super) async fn mark(&mut self, number: u32) -> Result<bool, Trouble> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::wire::{Segment, Wire, shown};
-use super::{Account, Fetched, LISTED_MAX, Listed, Listing, MAIL_BYTES_MAX, Trouble, login};
+use super::{Account, Fetched, LISTED_MAX, Listed, Listing, Trouble, login};
 
 #[derive(Debug)]
 pub(super) struct Pop {
@@ -113,7 +113,7 @@ impl Pop {
         Ok(listing)
     }
 
-    pub(super) async fn fetch(&mut self, number: u32) -> Result<Fetched, Trouble> {
+    pub(super) async fn fetch(&mut self, number: u32, most: usize) -> Result<Fetched, Trouble> {
         match self.ask(&format!("RETR {number}")).await {
             Ok(_) => {}
             Err(Trouble::Refused(_)) => return Ok(Fetched::Gone),
@@ -130,7 +130,7 @@ impl Pop {
                 }
                 text = text.strip_prefix(b".").unwrap_or(text);
             }
-            mail = mail.filter(|mail: &Vec<u8>| mail.len() + text.len() <= MAIL_BYTES_MAX);
+            mail = mail.filter(|mail: &Vec<u8>| mail.len() + text.len() <= most);
             if let Some(mail) = &mut mail {
                 mail.extend_from_slice(text);
             }

@@ -3,20 +3,25 @@
 pub(crate) mod fake;
 
 use super::*;
+use crate::remote::trial::{Authority, wait};
 use fake::{Fake, Moment};
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+async fn open(account: &Account) -> Result<Mailbox, Trouble> {
+    Mailbox::open(account, &Network::default()).await
+}
+
+fn checked(account: &Account) -> Result<(), String> {
+    wait(check(account, &Network::default()))
 }
 
 /// Takes all that is there, as texts.
 fn take(account: &Account) -> Result<Vec<String>, Trouble> {
     wait(async {
-        let mut mailbox = Mailbox::open(account).await?;
+        let mut mailbox = open(account).await?;
         let listing = mailbox.list().await?;
         let mut taken = Vec::new();
         for mail in &listing.mails {
-            if let Fetched::Mail(bytes) = mailbox.fetch(mail).await? {
+            if let Fetched::Mail(bytes) = mailbox.fetch(mail, MAIL_BYTES_MAX).await? {
                 taken.push(String::from_utf8_lossy(&bytes).into_owned());
                 mailbox.mark(mail).await?;
             }
@@ -49,7 +54,7 @@ fn mails_are_read_as_they_are_and_deleted() {
 fn a_mail_that_was_read_and_not_marked_stays() {
     for fake in both() {
         wait(async {
-            let mut mailbox = Mailbox::open(&fake.account()).await.unwrap();
+            let mut mailbox = open(&fake.account()).await.unwrap();
             let listing = mailbox.list().await.unwrap();
             assert!(listing.complete);
             let sizes: Vec<u64> = listing.mails.iter().map(|mail| mail.size).collect();
@@ -57,9 +62,9 @@ fn a_mail_that_was_read_and_not_marked_stays() {
             let names: std::collections::HashSet<_> =
                 listing.mails.iter().map(|mail| mail.name.clone().unwrap()).collect();
             assert_eq!(names.len(), 3);
-            mailbox.fetch(&listing.mails[0]).await.unwrap();
+            mailbox.fetch(&listing.mails[0], MAIL_BYTES_MAX).await.unwrap();
             let gone = Listed { number: 77, name: None, size: 0 };
-            assert_eq!(mailbox.fetch(&gone).await, Ok(Fetched::Gone));
+            assert_eq!(mailbox.fetch(&gone, MAIL_BYTES_MAX).await, Ok(Fetched::Gone));
             mailbox.close().await.unwrap();
         });
         assert_eq!(fake.left(), MAILS);
@@ -107,24 +112,24 @@ fn an_account_logs_in_as_the_server_offers() {
             fake.state().heard.clear();
             fake.state().cram = cram;
             fake.state().knows_capabilities = knows;
-            assert_eq!(wait(check(&right)), Ok(()));
+            assert_eq!(checked(&right), Ok(()));
             let heard = std::mem::take(&mut fake.state().heard).join("\n");
             assert_eq!(heard.contains("CRAM-MD5"), cram, "{heard}");
             assert_eq!(heard.contains("pass word"), !cram, "{heard}");
             let wrong = Account { secret: Some("no".to_owned().into()), ..fake.account() };
-            let told = wait(check(&wrong)).unwrap_err();
+            let told = checked(&wrong).unwrap_err();
             assert!(told.contains("the mail server says: "), "{told}");
         }
         let token = |text: &str| Some(SecretString::from(text.to_owned()));
         let oauth2 = Account { oauth2: true, secret: token("token"), ..fake.account() };
-        assert_eq!(wait(check(&oauth2)), Ok(()));
+        assert_eq!(checked(&oauth2), Ok(()));
         let expired = Account { secret: token("old"), ..oauth2 };
-        assert!(wait(check(&expired)).is_err());
+        assert!(checked(&expired).is_err());
         // Any bytes are a password.
         for word in ["a\"b\\c", "pässwörd", " "] {
             fake.state().password = word.to_owned();
             let odd = Account { secret: token(word), ..fake.account() };
-            assert_eq!(wait(check(&odd)), Ok(()), "{word}");
+            assert_eq!(checked(&odd), Ok(()), "{word}");
         }
     }
 }
@@ -135,7 +140,7 @@ fn a_pop3_server_without_names_lists_numbers() {
     let fake = Fake::start(Protocol::Pop, &MAILS);
     fake.state().names = false;
     wait(async {
-        let mut mailbox = Mailbox::open(&fake.account()).await.unwrap();
+        let mut mailbox = open(&fake.account()).await.unwrap();
         let listing = mailbox.list().await.unwrap();
         assert!(listing.mails.iter().all(|mail| mail.name.is_none()));
     });
@@ -170,7 +175,7 @@ fn a_mailbox_of_any_size_is_read_in_parts() {
         for &mode in modes {
             let account = Account { mode, ..fake.account() };
             let listing = wait(async {
-                let mut mailbox = Mailbox::open(&account).await.unwrap();
+                let mut mailbox = open(&account).await.unwrap();
                 mailbox.list().await.unwrap()
             });
             assert!(!listing.complete);
@@ -186,16 +191,13 @@ fn a_server_that_is_silent_or_talks_nonsense_is_left() {
         let fake = Fake::start(protocol, &MAILS);
         fake.state().silent = true;
         let account = Account { timeout: Some(Duration::from_millis(50)), ..fake.account() };
-        assert_eq!(
-            wait(check(&account)).unwrap_err(),
-            "the mail server was silent for 0.05 seconds"
-        );
+        assert_eq!(checked(&account).unwrap_err(), "the mail server was silent for 0.05 seconds");
         let fake = Fake::start(protocol, &MAILS);
         fake.state().greeting = Some("HTTP/1.1 400 Bad Request\r\n");
-        let told = wait(check(&fake.account())).unwrap_err();
+        let told = checked(&fake.account()).unwrap_err();
         assert!(told.starts_with("this is no "), "{told}");
         let account = Account { tls: true, ..fake.account() };
-        assert!(wait(check(&account)).unwrap_err().starts_with("cannot connect to 127.0.0.1"));
+        assert!(checked(&account).unwrap_err().starts_with("cannot connect to 127.0.0.1"));
     }
 }
 
@@ -206,4 +208,44 @@ fn ports_are_those_of_the_protocols() {
     let port = |protocol, tls| Account { protocol, tls, port: None, ..fake.account() }.port();
     assert_eq!((port(Protocol::Imap, false), port(Protocol::Imap, true)), (143, 993));
     assert_eq!((port(Protocol::Pop, false), port(Protocol::Pop, true)), (110, 995));
+}
+
+// rule: operations/mail-tls
+#[test]
+fn mails_come_over_an_encrypted_connection_from_a_server_that_is_trusted() {
+    let (known, other) = (Authority::new(), Authority::new());
+    for protocol in [Protocol::Imap, Protocol::Pop] {
+        let fake = Fake::start(protocol, &MAILS);
+        let port = Some(known.front("127.0.0.1", fake.port()));
+        let good = Account { tls: true, port, ..fake.account() };
+        assert_eq!(wait(check(&good, &known.network())), Ok(()));
+        for (authority, name, why) in [
+            (&other, "127.0.0.1", "signed by no authority that this machine trusts"),
+            (&known, "mail.example.com", "for another name"),
+        ] {
+            let fake = Fake::start(protocol, &MAILS);
+            let port = Some(authority.front(name, fake.port()));
+            let account = Account { tls: true, port, ..fake.account() };
+            let told = wait(check(&account, &known.network())).unwrap_err();
+            assert!(told.contains("its certificate is not accepted: "), "{told}");
+            assert!(told.contains(why), "{told}");
+            assert!(fake.state().heard.is_empty());
+        }
+    }
+}
+
+// rule: operations/mail-channels
+#[test]
+fn a_mail_that_is_larger_than_asked_for_is_passed_over() {
+    for fake in both() {
+        wait(async {
+            let mut mailbox = open(&fake.account()).await.unwrap();
+            let listing = mailbox.list().await.unwrap();
+            let mail = &listing.mails[0];
+            let most = MAILS[0].len();
+            assert_eq!(mailbox.fetch(mail, most - 1).await, Ok(Fetched::TooLarge));
+            let whole = Fetched::Mail(MAILS[0].into());
+            assert_eq!(mailbox.fetch(mail, most).await, Ok(whole));
+        });
+    }
 }

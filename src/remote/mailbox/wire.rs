@@ -7,12 +7,11 @@ use std::time::Duration;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::{Account, MAIL_BYTES_MAX, Trouble};
+use crate::remote::network::{self, Network};
 
 /// Most bytes of a line that are kept. What is longer is cut; servers list what they found so.
 pub(super) const LINE_MAX: usize = 64 * 1024;
@@ -31,6 +30,8 @@ pub(super) struct Wire {
     timeout: Option<Duration>,
     /// Bytes that the server may still say.
     left: usize,
+    /// Most bytes that are kept of a block or of a mail.
+    pub(super) most: usize,
 }
 
 impl fmt::Debug for Wire {
@@ -59,24 +60,28 @@ pub(super) struct Segment {
 
 impl Wire {
     /// Connects.
-    pub(super) async fn connect(account: &Account) -> Result<Self, Trouble> {
+    pub(super) async fn connect(account: &Account, network: &Network) -> Result<Self, Trouble> {
         let at = (account.host.as_str(), account.port());
         let failed = |why: &dyn fmt::Display| {
             Trouble::Broken(format!("cannot connect to {} port {}: {why}", at.0, at.1))
         };
-        let stream = within(account.timeout, TcpStream::connect(at)).await?;
+        let stream = within(account.timeout, network.names.connect(at.0, at.1)).await?;
         let stream = stream.map_err(|error| failed(&error))?;
         let stream: Box<dyn Stream> = if account.tls {
             let name =
                 ServerName::try_from(account.host.clone()).map_err(|error| failed(&error))?;
-            let connector = TlsConnector::from(Arc::new(tls().map_err(|why| failed(&why))?));
+            let config = network.trust.config().map_err(|why| failed(&why))?;
+            let connector = TlsConnector::from(Arc::new(config));
             let secured = within(account.timeout, connector.connect(name, stream)).await?;
-            Box::new(secured.map_err(|error| failed(&error))?)
+            Box::new(secured.map_err(|error| match network::bad_certificate(&error) {
+                Some(why) => failed(&why),
+                None => failed(&error),
+            })?)
         } else {
             Box::new(stream)
         };
         let stream = BufReader::with_capacity(LINE_MAX, stream);
-        Ok(Self { stream, timeout: account.timeout, left: ANSWER_BYTES_MAX })
+        Ok(Self { stream, timeout: account.timeout, left: ANSWER_BYTES_MAX, most: LINE_MAX })
     }
 
     /// Says something; what follows is its answer.
@@ -176,17 +181,6 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Re
             Trouble::Broken(format!("the mail server was silent for {seconds} seconds"))
         }),
     }
-}
-
-/// Certificates are checked against those of the machine.
-fn tls() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What a server said, for people: one short line without control characters.

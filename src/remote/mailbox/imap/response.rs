@@ -1,7 +1,7 @@
 //! What an IMAP server says: a line, with blocks of bytes between its parts.
 
+use super::super::Trouble;
 use super::super::wire::{LINE_MAX, Wire, shown};
-use super::super::{MAIL_BYTES_MAX, Trouble};
 
 /// Stands in the text where a block was.
 const BLOCK: u8 = 0;
@@ -20,7 +20,7 @@ pub(super) struct Response {
 impl Response {
     pub(super) async fn read(wire: &mut Wire) -> Result<Self, Trouble> {
         let mut response = Self::default();
-        let mut left = MAIL_BYTES_MAX;
+        let mut left = wire.most;
         loop {
             let line = wire.line().await?;
             response.cut |= line.cut;
