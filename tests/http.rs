@@ -9,6 +9,8 @@ mod batch;
 mod channels;
 mod clients;
 mod commands;
+mod conditions;
+mod contract;
 mod finding;
 mod history;
 mod jsonrpc;

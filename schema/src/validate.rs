@@ -44,6 +44,10 @@ pub trait Outside {
     /// # Errors
     /// What is wrong, as a message.
     fn attachment(&mut self, at: &str, file: Attachment) -> Result<Value, Message>;
+    /// The name of the attachment that is stored at `at`.
+    fn attached_name(&self, _at: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Where and how a conversion runs.

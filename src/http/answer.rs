@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kompira_schema::error::{Fault, Kind, Message};
+use kompira_schema::error::{Fault, Kind, Message, Problem};
 use serde_json::{Map, Value as Json};
 
 use super::table::Act;
@@ -163,6 +163,19 @@ fn detail(text: &str) -> Map<String, Json> {
     Map::from_iter([("detail".to_owned(), Json::from(text))])
 }
 
+/// The key and the text of a problem. The key is the plain name of the field; a place inside the
+/// value, `[2]` or `[key]`, begins the text.
+pub(super) fn placed(problem: &Problem) -> (String, String) {
+    let told = text(&problem.message);
+    match problem.at.find('[') {
+        Some(end) if end > 0 => {
+            let (field, place) = problem.at.split_at(end);
+            (field.to_owned(), format!("{place}: {told}"))
+        }
+        _ => (problem.at.clone(), told),
+    }
+}
+
 fn by_field(fields: impl Iterator<Item = (String, String)>) -> Map<String, Json> {
     let mut body = Map::new();
     for (name, text) in fields {
@@ -178,9 +191,7 @@ fn by_field(fields: impl Iterator<Item = (String, String)>) -> Map<String, Json>
 fn fault_body(fault: &Fault, full: bool) -> Map<String, Json> {
     let told = text(fault.told());
     if !fault.problems().is_empty() {
-        let mut body = by_field(
-            fault.problems().iter().map(|problem| (problem.at.clone(), text(&problem.message))),
-        );
+        let mut body = by_field(fault.problems().iter().map(placed));
         if full {
             body.insert("message".into(), told.into());
         }

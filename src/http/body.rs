@@ -22,12 +22,31 @@ pub(super) fn optional(body: Option<Json>) -> Result<Map<String, Json>, Failure>
     }
 }
 
+/// What is told of a value of the wrong kind: the value, and what to write.
+pub(super) fn wrong_kind(found: &Json, wanted: &str) -> String {
+    let mut shown = found.to_string();
+    if let Some((end, _)) = shown.char_indices().nth(60) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    format!("{shown} does not fit; write {wanted}")
+}
+
+/// What a text is, in [`wrong_kind`].
+pub(super) const TEXT: &str = "a text in quotes";
+/// What a truth value is, in [`wrong_kind`].
+pub(super) const TRUTH: &str = "true or false";
+/// What a map is, in [`wrong_kind`].
+pub(super) const MAP: &str = "a JSON object";
+
 /// A text; null is none.
 pub(super) fn text(body: &Map<String, Json>, key: &str) -> Result<Option<String>, Failure> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Failure::field(key, "Not a valid string.")),
+        // What may be a secret is not shown.
+        Some(_) if key == "password" => Err(Failure::field(key, format!("Write {TEXT}."))),
+        Some(other) => Err(Failure::field(key, wrong_kind(other, TEXT))),
     }
 }
 
@@ -51,6 +70,6 @@ pub(super) fn truth(body: &Map<String, Json>, key: &str) -> Result<Option<bool>,
     match body.get(key) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Bool(truth)) => Ok(Some(*truth)),
-        Some(_) => Err(Failure::field(key, "Must be true or false.")),
+        Some(other) => Err(Failure::field(key, wrong_kind(other, TRUTH))),
     }
 }

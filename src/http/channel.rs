@@ -111,8 +111,12 @@ pub(super) async fn recv(ask: &Arc<Ask>, body: Body) -> Answer {
             if access.read && access.write {
                 return Ok(id);
             }
-            // The door says no, and writes it down.
-            take(ask, id).map(|_| id)
+            // The door says no, and writes it down, whether there is a message or not.
+            let refused = ask.write(|txn| {
+                txn.queue_pop(id, 0)?;
+                Err::<(), _>(Fault::new(Kind::Denied, message!("http.refused")))
+            });
+            Err(refused.map_or_else(Failure::from, |_| Failure::from(Fault::internal("denied"))))
         })
         .await?;
     let place = ask.service.hub.join(Ref::Object(id));

@@ -36,6 +36,20 @@ pub(super) enum Attribute {
     Part,
 }
 
+impl Attribute {
+    fn lookups(self) -> &'static str {
+        match self {
+            Self::Text => {
+                "exact, contains, startswith, endswith, regex, and each of them with an i in front"
+            }
+            Self::Number | Self::Time => "exact, gt, gte, lt, lte",
+            Self::Exact | Self::Truth | Self::AnyOf(_) => "exact",
+            Self::Nullable => "exact, isnull",
+            Self::Part => "exact, contains",
+        }
+    }
+}
+
 /// One condition.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
@@ -91,8 +105,7 @@ pub(super) fn conditions(
     for (key, value) in query.filters() {
         let (name, lookup) = key.split_once("__").unwrap_or((key, "exact"));
         let attribute = table.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-        let attribute = attribute
-            .ok_or_else(|| Failure::field(key, "There is no such attribute to filter by."))?;
+        let attribute = attribute.ok_or_else(|| Failure::field(key, unknown(name, table)))?;
         let test = test(key, attribute, lookup, value, zone)?;
         if let Test::OneOf(word) = &test
             && let Some(Test::OneOf(words)) =
@@ -115,11 +128,17 @@ fn test(
     value: &str,
     zone: &TimeZone,
 ) -> Result<Test, Failure> {
-    let no_lookup = || Failure::field(key, format!("This attribute has no lookup '{lookup}'."));
+    let no_lookup = || {
+        let takes = attribute.lookups();
+        Failure::field(key, format!("There is no lookup '{lookup}' here; it takes {takes}."))
+    };
     Ok(match (attribute, lookup) {
         (Attribute::AnyOf(words), "exact") => {
             if !words.contains(&value) {
-                return Err(Failure::field(key, format!("One of {}.", words.join(", "))));
+                return Err(Failure::field(
+                    key,
+                    format!("'{value}' is not one of {}.", words.join(", ")),
+                ));
             }
             Test::OneOf(vec![value.to_owned()])
         }
@@ -144,7 +163,7 @@ fn test(
                         .size_limit(1 << 20)
                         .build();
                     let pattern = pattern
-                        .map_err(|_| Failure::field(key, "Not a valid regular expression."))?;
+                        .map_err(|_| Failure::field(key, no_value(value, "regular expression")))?;
                     return Ok(Test::Pattern(pattern));
                 }
                 _ => return Err(no_lookup()),
@@ -165,7 +184,8 @@ fn test(
                 instant(key, value, zone)?
             } else {
                 let number = value.parse().ok().filter(|number: &f64| number.is_finite());
-                Operand::Number(number.ok_or_else(|| Failure::field(key, "Not a valid number."))?)
+                let wanted = "number; write one such as 42";
+                Operand::Number(number.ok_or_else(|| Failure::field(key, no_value(value, wanted)))?)
             };
             Test::Compare(how, operand)
         }
@@ -173,10 +193,21 @@ fn test(
     })
 }
 
+fn no_value(value: &str, wanted: &str) -> String {
+    let shown: String = value.chars().take(80).collect();
+    format!("'{shown}' is no {wanted}")
+}
+
+fn unknown(name: &str, table: &[(&str, Attribute)]) -> String {
+    let known: Vec<_> = table.iter().map(|(known, _)| *known).collect();
+    format!("There is no attribute '{name}' to filter by; take one of {}.", known.join(", "))
+}
+
 fn instant(key: &str, value: &str, zone: &TimeZone) -> Result<Operand, Failure> {
-    time::parse_datetime(value, zone)
-        .map(Operand::Time)
-        .ok_or_else(|| Failure::field(key, "Not a valid date and time."))
+    time::parse_datetime(value, zone).map(Operand::Time).ok_or_else(|| {
+        let wanted = "date with time; write YYYY-MM-DDTHH:MM:SSZ";
+        Failure::field(key, no_value(value, wanted))
+    })
 }
 
 /// `true/True/1` and `false/False/0`.
@@ -184,7 +215,7 @@ pub(super) fn truth(key: &str, value: &str) -> Result<bool, Failure> {
     match value {
         "true" | "True" | "1" => Ok(true),
         "false" | "False" | "0" => Ok(false),
-        _ => Err(Failure::field(key, "Must be true or false.")),
+        _ => Err(Failure::field(key, no_value(value, "truth value; write true or false"))),
     }
 }
 

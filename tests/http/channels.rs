@@ -199,3 +199,37 @@ fn a_channel_tells_how_many_wait_for_it() {
     assert_eq!(counted(&client, "/root/ch", 0), json!({"message_count": 0, "event_count": 0}));
     assert_eq!(receivers(&client, "/root/ch"), Vec::<String>::new());
 }
+
+// rule: http/recv
+// rule: http/send
+#[test]
+fn rights_are_asked_for_before_there_is_a_message() {
+    let server = Server::start();
+    let client = channel(&server);
+    let user = json!({"username": "mika", "password": "correct horse 8"});
+    client.post("/config/user", &user).expect(201);
+    let token = server.stdout(&["token", "create", "mika"]);
+    let mika = client.with_token(token.trim());
+    let may = |read: bool, write: bool| {
+        let flags = json!({"readable": read, "writable": write});
+        let body = json!({"user_permissions": {"mika": flags}, "group_permissions": {}});
+        client.patch("/root/queue", &body).expect(200);
+    };
+    for (read, write, sends, receives) in [
+        (false, false, 403, 403),
+        (true, false, 403, 403),
+        (false, true, 200, 403),
+        (true, true, 200, 200),
+    ] {
+        may(read, write);
+        let empty = if receives == 403 { 403 } else { 408 };
+        mika.post("/root/queue.recv", &json!({})).expect(empty);
+        mika.post("/root/queue.recv", &json!({"timeout": 0.1})).expect(empty);
+        mika.post("/root/queue.send", &json!("m")).expect(sends);
+        client.post("/root/queue.send", &json!("n")).expect(200);
+        mika.post("/root/queue.recv", &json!({})).expect(receives);
+        while count(&client) > 0 {
+            client.post("/root/queue.recv", &json!({})).expect(200);
+        }
+    }
+}

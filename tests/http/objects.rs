@@ -1,6 +1,6 @@
 //! Objects over HTTP.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::support::Server;
 
@@ -332,4 +332,53 @@ fn pages_by_place_and_explained() {
     assert_eq!((&found["count"], &found["explain"]["source"]), (&json!(1), &json!("path")));
     client.get("/root/many.children?after=nonsense").expect(400);
     assert!(client.get("/root/many.children").expect(200).json().get("explain").is_none());
+}
+
+// rule: http/errors
+#[test]
+fn problems_stand_under_the_plain_names_of_their_fields() {
+    let server = Server::start();
+    let client = server.client();
+    let types = ["Array<Integer>", "Dictionary<Integer>"];
+    let kind = json!({"fieldNames": ["list", "words"], "fieldTypes": types});
+    client.create("/root", "Kind", "TypeObject", kind);
+    let wrong = json!({"list": [1, "x", "y"], "words": {"k": "x"}});
+    let body = json!({"name": "one", "type_object": "/root/Kind", "fields": wrong});
+    let told = client.post("/root", &body).expect(400).json();
+    let keys: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["list", "words"]);
+    assert!(told["list"][0].as_str().unwrap().starts_with("[1]: 'x' is no integer"), "{told}");
+    assert!(told["list"][1].as_str().unwrap().starts_with("[2]: 'y'"), "{told}");
+    assert!(told["words"][0].as_str().unwrap().starts_with("[k]: 'x'"), "{told}");
+    let types = json!({"fields": {"fieldTypes": ["No", "Integer"]}});
+    let told = client.patch("/root/Kind", &types).expect(400).json();
+    assert!(told["fieldTypes"][0].as_str().unwrap().starts_with("[0]: "), "{told}");
+    let user = json!({"username": "mika", "password": 12_345_678});
+    let told = client.post("/config/user", &user).expect(400).text();
+    assert!(told.contains("password") && !told.contains("12345678"), "{told}");
+}
+
+// rule: http/values
+#[test]
+fn a_name_alone_renames_a_file_and_data_alone_replaces_its_content() {
+    let server = Server::start();
+    let client = server.client();
+    client.create("/root", "f", "AttachedFile", json!({}));
+    let change = |value: Json| client.patch("/root/f", &json!({"fields": {"attached1": value}}));
+    for half in [json!({"name": "a"}), json!({"data": "aGk="}), json!({}), json!({"name": ""})] {
+        change(half).expect(400);
+    }
+    change(json!({"name": "a", "data": "aGk="})).expect(200);
+    for (value, name, data) in [
+        (json!({"name": "b"}), "b", "aGk="),
+        (json!({"data": "eW8="}), "b", "eW8="),
+        (json!({"name": "c", "data": ""}), "c", ""),
+    ] {
+        let now = change(value).expect(200).json();
+        assert_eq!(now["fields"]["attached1"], json!({"name": name, "data": data}));
+    }
+    for wrong in [json!("x"), json!({"name": "a/b"}), json!({"name": "", "data": ""})] {
+        change(wrong).expect(400);
+    }
+    assert_eq!(change(json!(null)).expect(200).json()["fields"]["attached1"], json!(null));
 }

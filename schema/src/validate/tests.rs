@@ -90,6 +90,12 @@ fn numbers_are_converted_when_nothing_is_lost() {
     assert_eq!(lang("Integer", Value::Float(2.0)), Ok(Value::Int(2)));
     assert_eq!(lang("Integer", Value::Float(2.5)), no("field.not_an_integer"));
     assert_eq!(lang("Integer", Value::Float(9.3e18)), no("field.out_of_range"));
+    // A reader of JSON has rounded what is smaller than the smallest integer to it.
+    assert_eq!(
+        lang("Integer", Value::Float(-9_223_372_036_854_775_808.0)),
+        no("field.out_of_range")
+    );
+    assert_eq!(lang("Integer", Value::Int(i64::MIN)), Ok(Value::Int(i64::MIN)));
     assert_eq!(
         lang("Integer", Value::Big("9223372036854775808".parse().unwrap())),
         no("field.out_of_range")

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::{Engine, Monitoring, Params, StartOptions};
 use crate::http::answer::{self, Failure};
-use crate::http::body::{self, truth};
+use crate::http::body::{self, MAP, TEXT, truth, wrong_kind};
 use crate::http::record;
 use crate::http::route::{Answer, Ask, nothing};
 use crate::tree::View;
@@ -36,10 +36,10 @@ pub(super) fn execute(ask: &Ask, body: Option<Json>) -> Answer {
         (Some(Json::String(line)), None) => Params::CommandLine(line.clone()),
         (None | Some(Json::Null), None | Some(Json::Null)) => Params::default(),
         (None | Some(Json::Null), Some(Json::Object(map))) => Params::Values(json::dict(map)),
-        (None | Some(Json::Null), Some(_)) => {
-            return Err(Failure::field("parameters", "Not a JSON object."));
+        (None | Some(Json::Null), Some(other)) => {
+            return Err(Failure::field("parameters", wrong_kind(other, MAP)));
         }
-        (Some(_), None) => return Err(Failure::field("command_line", "Not a valid string.")),
+        (Some(other), None) => return Err(Failure::field("command_line", wrong_kind(other, TEXT))),
         (Some(_), Some(_)) => {
             return Err(Failure::field(
                 "command_line",
@@ -81,7 +81,7 @@ fn object(
     let text = match body.get(key) {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::String(text)) => text,
-        Some(_) => return Err(Failure::field(key, "Not a valid string.")),
+        Some(other) => return Err(Failure::field(key, wrong_kind(other, TEXT))),
     };
     let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
     let path = ObjectPath::parse(text).map_err(|_| missing())?;

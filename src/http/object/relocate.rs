@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::render::{self, Want};
 use super::write::{escape, finish};
 use crate::http::answer::{self, Failure};
+use crate::http::body::{TEXT, wrong_kind};
 use crate::http::route::{Answer, Ask};
 
 /// `POST <path>.rename {"name"}`, `POST <dir>.move {"object", "name"?}`,
@@ -68,6 +69,6 @@ fn text<'a>(body: &'a Map<String, Json>, key: &str) -> Result<Option<&'a str>, F
     match body.get(key) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Failure::field(key, "Not a valid string.")),
+        Some(other) => Err(Failure::field(key, wrong_kind(other, TEXT))),
     }
 }

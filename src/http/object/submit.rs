@@ -23,7 +23,7 @@ pub(super) fn submit(ask: &Ask, body: Option<Json>) -> Answer {
     let values = match body.get("values") {
         None | Some(Json::Null) => Dict::new(),
         Some(Json::Object(map)) => json::dict(map),
-        Some(_) => return Err(Failure::field("values", "Not a JSON object.")),
+        Some(other) => return Err(Failure::field("values", body::wrong_kind(other, body::MAP))),
     };
     let view = ask.service.tree.view();
     let id = view.resolve(&ask.target.path)?;

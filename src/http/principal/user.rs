@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Kinds;
 use crate::auth::User;
 use crate::http::answer::Failure;
-use crate::http::body::{check_all, text, truth};
+use crate::http::body::{TEXT, check_all, text, truth, wrong_kind};
 use crate::http::filter::Attribute;
 use crate::http::value::datetime;
 use crate::tree::principals::{UserDraft, UserPatch};
@@ -146,7 +146,7 @@ fn reference(
         None => return Ok(None),
         Some(Json::Null) => return Ok(Some(None)),
         Some(Json::String(text)) => text,
-        Some(_) => return Err(Failure::field(key, "Not a valid string.")),
+        Some(other) => return Err(Failure::field(key, wrong_kind(other, TEXT))),
     };
     let missing = || Failure::field(key, format!("Object '{text}' does not exist."));
     let path = ObjectPath::parse(text).map_err(|_| missing())?;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use kompira_schema::error::Fault;
 use kompira_schema::id::ObjectId;
-use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use kompira_schema::types::TypeDef;
+use kompira_schema::value::Dict;
 
 use self::parse::{Element, Parsed};
 use super::order::{Keys, Order};
-use super::plan::{Attribute, attribute_value, field_lookups, read_attribute, read_field, scalars};
-use super::test::{Lookup, Test, bad};
+use super::plan::{Attribute, attribute_value, read_attribute, read_field, table_type};
+use super::test::{Lookup, Test};
 use super::{CHUNK, Found};
 use crate::lang::pattern::glob;
 use crate::store::Body;
@@ -64,9 +64,15 @@ impl View {
         let around = self.object_head(dir)?;
         self.need_of(who, &around, |access| access.read, "read")?;
         let parsed = parse::parse(pattern)?;
+        // Rows of a table may be sorted by their fields.
+        let row_type = table_type(self, &around)?;
+        let row_def = row_type.map(|id| self.type_def(id)).transpose()?;
         let order = match page.order_by.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => Order::parse(text, None)?,
-            None => Order::of_container(&super::plan::text_field(self, &around, "orderBy")?, None),
+            Some(text) => Order::parse(text, row_def.as_deref())?,
+            None => {
+                let said = super::plan::text_field(self, &around, "orderBy")?;
+                Order::of_container(&said, row_def.as_deref())
+            }
         };
         let mut ready = Ready::new(self, parsed)?;
         let ids = ready.candidates(dir)?;
@@ -76,7 +82,17 @@ impl View {
                 let Some(head) = head.filter(|head| head.is_object()) else { continue };
                 let mut body = None;
                 if ready.accept(who, &head, &mut body)? {
-                    let fields = kompira_schema::value::Dict::new();
+                    let fields = match &row_def {
+                        Some(def) if order.needs_fields() && row_type == Some(head.type_id) => {
+                            let readable = self.access_of(who, &head)?.read;
+                            if readable {
+                                self.decode(def, self.body_of(*id)?)?
+                            } else {
+                                Dict::new()
+                            }
+                        }
+                        _ => Dict::new(),
+                    };
                     rows.push((*id, order.keys(self, &head, &mut body, &fields)?));
                 }
             }
@@ -94,11 +110,10 @@ impl<'a> Ready<'a> {
         let mut attributes = Vec::new();
         for (key, value) in &parsed.attributes {
             let (name, lookup) = Lookup::split(key);
-            let attribute =
-                Attribute::named(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+            let attribute = Attribute::named(name).ok_or_else(|| Attribute::unknown(key))?;
             let mut read = |value: &_| read_attribute(view, attribute, value);
-            attributes
-                .push((attribute, Test::new(key, lookup, attribute.lookups(), value, &mut read)?));
+            let (lookups, kind) = (attribute.lookups(), attribute.kind());
+            attributes.push((attribute, Test::new(key, lookup, lookups, kind, value, &mut read)?));
         }
         Ok(Self { view, parsed, attributes, types: HashMap::new(), fields: HashMap::new() })
     }
@@ -222,7 +237,7 @@ impl<'a> Ready<'a> {
         *body = Some(stored);
         Ok(wanted.tests.iter().all(|(name, test)| {
             let value = fields.get(name);
-            value.is_some() && test.accepts(&scalars(view, value))
+            value.is_some() && test.accepts_field(view, value)
         }))
     }
 
@@ -248,7 +263,7 @@ impl<'a> Ready<'a> {
             let view = self.view;
             let test = def.field(name).and_then(|field| {
                 let mut read = |value: &_| read_field(view, field, value);
-                Test::new(key, lookup, field_lookups(field), value, &mut read).ok()
+                Test::of_field(key, lookup, field, value, &mut read).ok()
             });
             match (&mut tests, test) {
                 (Some(tests), Some(test)) => tests.push((name.to_owned(), test)),

@@ -10,7 +10,7 @@ use kompira_schema::types::TypeDef;
 use kompira_schema::value::Dict;
 
 use super::cursor::Cursor;
-use super::plan::{Attribute, attribute_value, scalars};
+use super::plan::{Attribute, attribute_value, scalars, unknown_field};
 use super::test::{Scalar, bad};
 use crate::store::Body;
 use crate::tree::model::Head;
@@ -38,31 +38,16 @@ pub(super) enum Direction {
 impl Order {
     /// Reads `a,-b,field:f,-field:g`.
     pub(super) fn parse(text: &str, def: Option<&TypeDef>) -> Result<Self, Fault> {
-        let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty());
-        let mut order = Vec::new();
-        for key in keys {
-            let (name, direction) = match key.strip_prefix('-') {
-                Some(name) => (name, Direction::Down),
-                None => (key, Direction::Up),
-            };
-            let by = match name.strip_prefix("field:") {
-                Some(field) => By::Field(sortable(field, key, def)?),
-                None => By::Attribute(
-                    Attribute::named(name)
-                        .ok_or_else(|| bad(message!("find.unknown", key = key)))?,
-                ),
-            };
-            order.push((by, direction));
-        }
-        Ok(Self(order))
+        words(text).map(|key| read_key(key, def)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The default order of a container; one that cannot be is ignored.
+    /// The default order of a container; a key that cannot be is passed over.
     pub(super) fn of_container(text: &str, def: Option<&TypeDef>) -> Self {
-        match Self::parse(text, def) {
-            Ok(order) if !order.0.is_empty() => order,
-            _ => Self(vec![(By::Attribute(Attribute::Path), Direction::Up)]),
+        let keys: Vec<_> = words(text).filter_map(|key| read_key(key, def).ok()).collect();
+        if keys.is_empty() {
+            return Self(vec![(By::Attribute(Attribute::Path), Direction::Up)]);
         }
+        Self(keys)
     }
 
     /// Whether this is the ascending order of paths alone.
@@ -139,6 +124,22 @@ impl Order {
     }
 }
 
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|key| !key.is_empty())
+}
+
+fn read_key(key: &str, def: Option<&TypeDef>) -> Result<(By, Direction), Fault> {
+    let (name, direction) = match key.strip_prefix('-') {
+        Some(name) => (name, Direction::Down),
+        None => (key, Direction::Up),
+    };
+    let by = match name.strip_prefix("field:") {
+        Some(field) => By::Field(sortable(field, key, def)?),
+        None => By::Attribute(Attribute::named(name).ok_or_else(|| Attribute::unknown(key))?),
+    };
+    Ok((by, direction))
+}
+
 /// Nulls stand last going up and first going down.
 pub(in crate::tree) fn compare_keys(left: Option<&Scalar>, right: Option<&Scalar>) -> Ordering {
     match (left, right) {
@@ -151,7 +152,7 @@ pub(in crate::tree) fn compare_keys(left: Option<&Scalar>, right: Option<&Scalar
 
 fn sortable(field: &str, key: &str, def: Option<&TypeDef>) -> Result<String, Fault> {
     let def = def.ok_or_else(|| bad(message!("find.no_type", key = key)))?;
-    let found = def.field(field).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+    let found = def.field(field).ok_or_else(|| unknown_field(key, def))?;
     match found.field_type.shape {
         Shape::One(Elem::Password) | Shape::Array(_) | Shape::Dictionary(_) => {
             Err(bad(message!("find.not_sortable", key = key)))

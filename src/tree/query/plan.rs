@@ -48,6 +48,24 @@ impl Attribute {
         })
     }
 
+    /// The failure that there is no such attribute.
+    pub(super) fn unknown(key: &str) -> Fault {
+        let known = "id, owner, abspath, display_name, description, created, updated, type_object, \
+                     parent_object, field:NAME";
+        bad(message!("find.unknown", key = key, known = known))
+    }
+
+    /// The kind of value that it has, as messages name it.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Id => "Integer",
+            Self::Owner => "User",
+            Self::Path | Self::DisplayName | Self::Description => "String",
+            Self::Created | Self::Updated => "Datetime",
+            Self::Type | Self::Parent => "Object",
+        }
+    }
+
     pub(super) fn lookups(self) -> &'static [Lookup] {
         match self {
             Self::Path | Self::DisplayName | Self::Description => Lookup::STRING,
@@ -87,10 +105,10 @@ impl Plan {
                 continue;
             }
             let (name, lookup) = Lookup::split(key);
-            let attribute =
-                Attribute::named(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+            let attribute = Attribute::named(name).ok_or_else(|| Attribute::unknown(key))?;
             let mut read = |value: &Value| read_attribute(view, attribute, value);
-            let test = Test::new(key, lookup, attribute.lookups(), value, &mut read)?;
+            let (lookups, kind) = (attribute.lookups(), attribute.kind());
+            let test = Test::new(key, lookup, lookups, kind, value, &mut read)?;
             if attribute == Attribute::Type {
                 types = Some(test.references());
             }
@@ -105,11 +123,11 @@ impl Plan {
         for (name, key, value) in by_field {
             let Some(def) = &def else { return Err(bad(message!("find.no_type", key = key))) };
             let (name, lookup) = Lookup::split(name);
-            let field = def.field(name).ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+            let field = def.field(name).ok_or_else(|| unknown_field(key, def))?;
             let mut read = |value: &Value| read_field(view, field, value);
             let test = match lookup {
                 Lookup::Search => Test::typed(view, key, field, value)?,
-                _ => Test::new(key, lookup, field_lookups(field), value, &mut read)?,
+                _ => Test::of_field(key, lookup, field, value, &mut read)?,
             };
             fields.push((name.to_owned(), test));
         }
@@ -131,7 +149,10 @@ impl Plan {
     /// The field conditions that an index may serve.
     pub(super) fn indexable(&self) -> impl Iterator<Item = (&FieldDef, &Test)> {
         let def = self.def.as_deref();
-        self.fields.iter().filter_map(move |(name, test)| Some((def?.field(name)?, test)))
+        let fields =
+            self.fields.iter().filter_map(move |(name, test)| Some((def?.field(name)?, test)));
+        // The order of numbers, times and references says nothing about their characters.
+        fields.filter(|(field, test)| !test.lookup().is_textual() || is_text(field))
     }
 
     /// The tests of an attribute for equality.
@@ -198,7 +219,7 @@ impl Plan {
             let fields = self.fields_of(view, head)?;
             for (name, test) in &self.fields {
                 let stored = fields.get(name);
-                if stored.is_none() || !test.accepts(&scalars(view, stored)) {
+                if stored.is_none() || !test.accepts_field(view, stored) {
                     return Ok(None);
                 }
             }
@@ -224,7 +245,7 @@ impl Plan {
 }
 
 /// The type of a Table's children.
-fn table_type(view: &View, around: &Head) -> Result<Option<ObjectId>, Fault> {
+pub(super) fn table_type(view: &View, around: &Head) -> Result<Option<ObjectId>, Fault> {
     let def = view.type_def(around.type_id)?;
     let Container::OfTypeIn(field) = &def.container else { return Ok(None) };
     Ok(match view.body_of(around.id)?.field(field) {
@@ -343,6 +364,12 @@ pub(super) fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
     }
 }
 
+/// The failure that a type has no such field.
+pub(super) fn unknown_field(key: &str, def: &TypeDef) -> Fault {
+    let known: Vec<_> = def.fields().take(20).map(|field| field.name.as_str()).collect();
+    bad(message!("find.unknown", key = key, known = known.join(", ")))
+}
+
 /// What a field is compared with.
 pub(super) fn read_field(view: &View, field: &FieldDef, value: &Value) -> Option<Option<Scalar>> {
     let elem = field.field_type.shape.elem();
@@ -402,7 +429,54 @@ fn scalar(_view: &View, value: &Value) -> Option<Scalar> {
     })
 }
 
+/// Whether the values of a field are compared as texts.
+fn is_text(field: &FieldDef) -> bool {
+    use Elem as E;
+    let elem = field.field_type.shape.elem();
+    !matches!(
+        elem,
+        E::Integer | E::Float | E::Boolean | E::Datetime | E::Date | E::Time | E::Object
+    )
+}
+
+/// The text that is written for a value.
+fn written(view: &View, value: &Scalar) -> Option<Scalar> {
+    Some(Scalar::Text(match value {
+        Scalar::Text(text) => text.clone(),
+        Scalar::Int(number) => number.to_string(),
+        Scalar::Float(number) => format!("{number:?}"),
+        Scalar::Bool(truth) => truth.to_string(),
+        Scalar::Instant(at) => time::datetime_text(*at),
+        Scalar::Date(date) => time::date_text(*date),
+        Scalar::Time(at) => time::time_text(*at),
+        Scalar::Ref(target) => view.reference_path(*target)?,
+    }))
+}
+
 impl Test {
+    /// A comparison with a field.
+    pub(super) fn of_field(
+        key: &str,
+        lookup: Lookup,
+        field: &FieldDef,
+        value: &Value,
+        read: &mut dyn FnMut(&Value) -> Option<Option<Scalar>>,
+    ) -> Result<Self, Fault> {
+        let kind = field.field_type.shape.elem().name();
+        Self::new(key, lookup, field_lookups(field), kind, value, read)
+    }
+
+    /// Whether a field satisfies it. What looks at characters looks at those that are written for a
+    /// number, a time, a path.
+    pub(super) fn accepts_field(&self, view: &View, value: Option<&Value>) -> bool {
+        let found = scalars(view, value);
+        if self.lookup().is_textual() {
+            let texts: Vec<_> = found.iter().filter_map(|one| written(view, one)).collect();
+            return self.accepts(&texts);
+        }
+        self.accepts(&found)
+    }
+
     /// The objects that the test compares with.
     fn references(&self) -> Vec<ObjectId> {
         self.values()

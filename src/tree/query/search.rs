@@ -6,14 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use kompira_schema::error::Fault;
 use kompira_schema::field::Elem;
 use kompira_schema::id::ObjectId;
-use kompira_schema::message;
 use kompira_schema::tree::Caller;
 use kompira_schema::types::FieldDef;
 use kompira_schema::validate::time;
 use kompira_schema::value::{Ref, Value};
 
 use super::plan::read_field;
-use super::test::{Lookup, Scalar, Test, bad};
+use super::test::{Lookup, Scalar, Test, misfit};
 use super::{Depth, Query};
 use crate::tree::view::View;
 
@@ -95,11 +94,11 @@ impl Test {
         field: &FieldDef,
         value: &Value,
     ) -> Result<Self, Fault> {
-        let misfit = || bad(message!("find.bad_value", key = key));
-        let Value::Str(text) = value else { return Err(misfit()) };
         let elem = field.field_type.shape.elem();
+        let misfit = || misfit(key, Lookup::Search, elem.name(), value);
+        let Value::Str(text) = value else { return Err(misfit()) };
         if field.field_type.qualifiers.invisible || elem == Elem::Password {
-            return Err(bad(message!("find.bad_lookup", key = key)));
+            return Err(Lookup::Search.refused(key, &[]));
         }
         Ok(match elem {
             Elem::Integer | Elem::Float | Elem::Boolean | Elem::Date | Elem::Object => {

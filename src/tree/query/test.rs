@@ -87,28 +87,48 @@ impl Lookup {
         Self::IRegex,
     ];
 
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("exact", Self::Exact),
+        ("iexact", Self::IExact),
+        ("contains", Self::Contains),
+        ("icontains", Self::IContains),
+        ("startswith", Self::StartsWith),
+        ("istartswith", Self::IStartsWith),
+        ("endswith", Self::EndsWith),
+        ("iendswith", Self::IEndsWith),
+        ("regex", Self::Regex),
+        ("iregex", Self::IRegex),
+        ("gt", Self::Gt),
+        ("gte", Self::Gte),
+        ("lt", Self::Lt),
+        ("lte", Self::Lte),
+        ("in", Self::In),
+        ("range", Self::Range),
+        ("isnull", Self::IsNull),
+        ("search", Self::Search),
+    ];
+
     pub(in crate::tree) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "exact" => Self::Exact,
-            "iexact" => Self::IExact,
-            "contains" => Self::Contains,
-            "icontains" => Self::IContains,
-            "startswith" => Self::StartsWith,
-            "istartswith" => Self::IStartsWith,
-            "endswith" => Self::EndsWith,
-            "iendswith" => Self::IEndsWith,
-            "regex" => Self::Regex,
-            "iregex" => Self::IRegex,
-            "gt" => Self::Gt,
-            "gte" => Self::Gte,
-            "lt" => Self::Lt,
-            "lte" => Self::Lte,
-            "in" => Self::In,
-            "range" => Self::Range,
-            "isnull" => Self::IsNull,
-            "search" => Self::Search,
-            _ => return None,
-        })
+        Self::WORDS.iter().find(|(word, _)| *word == name).map(|(_, lookup)| *lookup)
+    }
+
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, lookup)| *lookup == self).map_or("", |(word, _)| word)
+    }
+
+    /// The failure that this is none of the lookups that `key` takes.
+    pub(in crate::tree) fn refused(self, key: &str, allowed: &[Self]) -> Fault {
+        if allowed.is_empty() {
+            return bad(message!("find.not_comparable", key = key));
+        }
+        let allowed: Vec<_> = allowed.iter().map(|lookup| lookup.word()).collect();
+        let (lookup, allowed) = (self.word(), allowed.join(", "));
+        bad(message!("find.bad_lookup", key = key, lookup = lookup, allowed = allowed))
+    }
+
+    /// Whether it looks at the characters of a text.
+    pub(in crate::tree) fn is_textual(self) -> bool {
+        Self::STRING.contains(&self) && self != Self::Exact
     }
 
     /// Splits `name__lookup`; a name without a known lookup is compared exactly.
@@ -133,19 +153,20 @@ pub(in crate::tree) struct Test {
 }
 
 impl Test {
-    /// Reads the right-hand side. `read` turns a given value into a comparable one: `None` inside
-    /// for one that nothing can equal.
+    /// Reads the right-hand side. `wanted` names the kind of value that it must be. `read` turns a
+    /// given value into a comparable one: `None` inside for one that nothing can equal.
     pub(in crate::tree) fn new(
         key: &str,
         lookup: Lookup,
         allowed: &[Lookup],
+        wanted: &str,
         value: &Value,
         read: &mut dyn FnMut(&Value) -> Option<Option<Scalar>>,
     ) -> Result<Self, Fault> {
         if !allowed.contains(&lookup) {
-            return Err(bad(message!("find.bad_lookup", key = key)));
+            return Err(lookup.refused(key, allowed));
         }
-        let misfit = || bad(message!("find.bad_value", key = key));
+        let misfit = || misfit(key, lookup, wanted, value);
         let mut test = Self { lookup, values: Vec::new(), pattern: None, null: true, daily: None };
         match lookup {
             Lookup::IsNull => match value {
@@ -179,9 +200,15 @@ impl Test {
                 test.pattern = Some(pattern);
             }
             _ => {
-                if let Some(scalar) = read(value).ok_or_else(misfit)? {
-                    test.values.push(fold_of(lookup, scalar));
-                }
+                let found = match (read(value), value) {
+                    (Some(Some(found @ Scalar::Text(_))), _) => Some(found),
+                    // A part of the text of a number, a path or a time.
+                    (_, Value::Str(text)) if lookup.is_textual() => {
+                        Some(Scalar::Text(text.clone()))
+                    }
+                    (found, _) => found.ok_or_else(misfit)?,
+                };
+                test.values.extend(found.map(|scalar| fold_of(lookup, scalar)));
             }
         }
         Ok(test)
@@ -282,6 +309,32 @@ fn fold_of(lookup: Lookup, scalar: Scalar) -> Scalar {
 
 fn fold(text: &str) -> String {
     text.to_lowercase()
+}
+
+/// The failure that a value is not what `key` is compared with.
+pub(super) fn misfit(key: &str, lookup: Lookup, wanted: &str, value: &Value) -> Fault {
+    let wanted = match lookup {
+        Lookup::IsNull => "true, false".to_owned(),
+        Lookup::In => format!("{wanted}, {wanted}, …"),
+        Lookup::Range => format!("{wanted}, {wanted}"),
+        _ => wanted.to_owned(),
+    };
+    let shown = match value {
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(","),
+        single => shown(single),
+    };
+    let shown: String = shown.chars().take(80).collect();
+    bad(message!("find.bad_value", key = key, value = shown, wanted = wanted))
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.clone(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        other => other.type_name().to_owned(),
+    }
 }
 
 pub(in crate::tree) fn bad(told: kompira_schema::error::Message) -> Fault {

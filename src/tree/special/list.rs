@@ -117,11 +117,11 @@ impl Conditions {
                 .properties
                 .iter()
                 .find(|property| property.name == name && !property.lookups().is_empty())
-                .ok_or_else(|| bad(message!("find.unknown", key = key)))?;
+                .ok_or_else(|| unknown(table, key))?;
             let allowed: Vec<Lookup> =
                 property.lookups().into_iter().filter_map(Lookup::named).collect();
             if !allowed.contains(&lookup) {
-                return Err(bad(message!("find.bad_lookup", key = key)));
+                return Err(lookup.refused(key, &allowed));
             }
             // The manual gives `contains` to a truth value; it can only be all of it.
             let lookup = if property.type_text == "Boolean" && lookup == Lookup::Contains {
@@ -130,7 +130,8 @@ impl Conditions {
                 lookup
             };
             let mut read = |value: &Value| read_value(view, property, value);
-            let test = Test::new(key, lookup, &[lookup], value, &mut read)?;
+            let kind = property.type_text.as_str();
+            let test = Test::new(key, lookup, &[lookup], kind, value, &mut read)?;
             tests.push((property.name.clone(), test));
         }
         let mut order = Vec::new();
@@ -143,7 +144,7 @@ impl Conditions {
                     .iter()
                     .any(|property| property.name == name && !property.lookups().is_empty());
             if !known {
-                return Err(bad(message!("find.unknown", key = key)));
+                return Err(unknown(table, key));
             }
             order.push((name.to_owned(), down));
         }
@@ -190,6 +191,17 @@ impl Conditions {
         });
         rows.extend(with.into_iter().map(|(_, row)| row));
     }
+}
+
+/// The failure that a family has no such property to search and sort by.
+fn unknown(table: &Special, key: &str) -> Fault {
+    let known: Vec<_> = table
+        .properties
+        .iter()
+        .filter(|property| !property.lookups().is_empty())
+        .map(|property| property.name.as_str())
+        .collect();
+    bad(message!("find.unknown", key = key, known = known.join(", ")))
 }
 
 /// What a property is compared with. `Some(None)`: nothing that exists.

@@ -87,6 +87,10 @@ impl Outside for Doors<'_> {
             None => Ok(Value::Null),
         }
     }
+
+    fn attached_name(&self, at: &str) -> Option<String> {
+        stored_file(self.old, at).map(|kept| kept.name.clone())
+    }
 }
 
 /// The File that is stored at `field`, `field[2]` or `field[key]`.

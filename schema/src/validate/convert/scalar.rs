@@ -122,13 +122,14 @@ pub(super) fn integer(value: Value) -> Result<Value, Message> {
         Value::Bool(truth) => Ok(Value::Int(i64::from(truth))),
         Value::Big(number) => fit(&number),
         Value::Float(number) => {
-            // 2^63 and beyond do not fit, and every float past 2^53 has no fraction.
+            // 2^63 and beyond do not fit, and every float past 2^53 has no fraction. -2^63 as a float
+            // may be a smaller integer that a reader of JSON has rounded.
             if number.fract() != 0.0 || !number.is_finite() {
                 Err(not(&number.to_string()))
-            } else if (-TWO_TO_63..TWO_TO_63).contains(&number) {
+            } else if number.abs() < TWO_TO_63 {
                 Ok(Value::Int(number as i64))
             } else {
-                Err(beyond(number.to_string()))
+                Err(beyond(format!("{number:e}")))
             }
         }
         Value::Str(text) => match text.trim() {
@@ -197,6 +198,14 @@ pub(super) fn file(at: &str, value: Value, ctx: &mut Context<'_>) -> Result<Valu
         {
             *data = Value::Bytes(std::mem::take(text).into_bytes());
         }
+    }
+    if let (Source::Json, Value::Dict(dict)) = (ctx.source, &mut value)
+        && !dict.contains_key("name")
+        && dict.contains_key("data")
+        && let Some(name) = ctx.outside.attached_name(at)
+    {
+        // Data alone replaces the content of what is there.
+        dict.insert("name".to_owned(), Value::Str(name));
     }
     let file = Attachment::from_value(&value)?;
     match (&file.carrier, ctx.source) {
