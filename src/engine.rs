@@ -66,7 +66,7 @@ pub use schedule::Missed;
 use crate::base::clock::{Alarm, Clock};
 use crate::remote::Runner;
 pub use crate::remote::python::Failure as LibraryFailure;
-use crate::remote::python::Python;
+use crate::remote::python::{LOADERS, Python};
 use crate::store::{Changed, Direction, Durability, Family, Fed, Subscription, What, codec, keys};
 use crate::tree::{LibraryState, LibraryText, Tree};
 use delete::not_found;
@@ -199,7 +199,7 @@ impl Engine {
             Some(inner) => library::state(&inner, view, object),
             None => LibraryState { executable: false, document: None },
         });
-        self.thread("engine-library", library::run)
+        (0..LOADERS).try_for_each(|_| self.thread("engine-library", library::run))
     }
 
     /// Waits until it is known whether a library loads, but not long (rule: `tree/libraries`).

@@ -3,21 +3,21 @@
 //!
 //! What is known of a library is kept in memory with all that loading it looked for. It holds as
 //! long as looking for that would find the same, so that a change, a rename or a new neighbour
-//! needs nobody who tells of it. Who asks is answered at once; one thread loads what is not known.
+//! needs nobody who tells of it. Who asks is answered at once; a few threads load what is not known.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use kompira_schema::catalogue::{Lang, render};
-use kompira_schema::id::{ObjectId, Rev};
+use kompira_schema::id::ObjectId;
 use kompira_schema::message;
 use kompira_schema::path::ObjectPath;
 use kompira_schema::value::{Dict, Value};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::inner::{Inner, myself};
-use super::news::Bell;
 use crate::remote::python::{
     Call, Failure, Found, Kind, Loaded, Needs, Python, ROOT_PACKAGE, Surroundings, mark,
 };
@@ -39,10 +39,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Libraries {
     python: OnceLock<Python>,
-    known: Mutex<HashMap<ObjectId, Known>>,
+    /// Held for a moment alone: whether something still holds is looked at outside.
+    board: Mutex<Board>,
     /// Something more is known.
     told: Condvar,
-    wanted: Bell<ObjectId>,
+    /// Something is to be loaded, or the engine stops.
+    wanted: Condvar,
+}
+
+/// What is known, and what is to be.
+#[derive(Default)]
+struct Board {
+    known: HashMap<ObjectId, Arc<Known>>,
+    /// Rises with each library that is looked at.
+    news: u64,
+    waiting: BTreeSet<ObjectId>,
+    /// Each at most once at a time.
+    loading: HashSet<ObjectId>,
 }
 
 /// What is known of a library.
@@ -52,7 +65,7 @@ struct Known {
     needs: Needs,
     loaded: Result<Loaded, Failure>,
     /// A revision at which it held.
-    at: Rev,
+    at: AtomicU64,
     /// Until when it is believed, if not for ever.
     until: Option<Instant>,
 }
@@ -63,9 +76,59 @@ impl Libraries {
         self.python.set(python).is_ok()
     }
 
-    /// Lets the loading thread see that the engine stops.
+    /// Lets the loading threads see that the engine stops.
     pub(super) fn close(&self) {
-        self.wanted.close();
+        let _board = self.board.lock();
+        self.wanted.notify_all();
+        self.told.notify_all();
+    }
+
+    /// What is known of a library, if it still holds.
+    fn known(&self, view: &View, id: ObjectId, kind: Kind, module: &str) -> Option<Arc<Known>> {
+        let known = self.board.lock().known.get(&id).cloned();
+        known.filter(|known| known.holds(view, kind, module))
+    }
+
+    /// The next library to load; `None` when the engine stops.
+    fn next(&self, inner: &Inner) -> Option<ObjectId> {
+        let mut board = self.board.lock();
+        let mut rested = false;
+        while !inner.stopping() {
+            let free = board.waiting.iter().find(|id| !board.loading.contains(id)).copied();
+            if let Some(id) = free {
+                board.waiting.remove(&id);
+                board.loading.insert(id);
+                return Some(id);
+            }
+            if !rested && board.loading.is_empty() {
+                rested = true;
+                let rest = || self.python.get().map(Python::rest);
+                MutexGuard::unlocked(&mut board, rest);
+                continue;
+            }
+            self.wanted.wait(&mut board);
+        }
+        None
+    }
+
+    /// A library was looked at; what is known of it now.
+    fn looked(&self, id: ObjectId, known: Looked) {
+        let mut board = self.board.lock();
+        match known {
+            Looked::Known(known) => {
+                if board.known.len() >= KNOWN_MAX {
+                    board.known.clear();
+                }
+                board.known.insert(id, known);
+            }
+            Looked::Gone => drop(board.known.remove(&id)),
+            Looked::Nothing => {}
+        }
+        board.loading.remove(&id);
+        board.news += 1;
+        self.told.notify_all();
+        // It may be wanted again.
+        self.wanted.notify_all();
     }
 
     /// Ends the processes.
@@ -74,6 +137,15 @@ impl Libraries {
             python.stop();
         }
     }
+}
+
+/// What came of loading a library.
+enum Looked {
+    Known(Arc<Known>),
+    /// There is no such object.
+    Gone,
+    /// It was known, or cannot be loaded now.
+    Nothing,
 }
 
 /// The process that a library runs in; `None` for one that is not supported.
@@ -108,20 +180,20 @@ fn find(view: &View, kind: Kind, name: &str) -> Option<Found> {
 
 impl Known {
     /// Whether it still holds.
-    fn holds(&mut self, view: &View, kind: Kind, module: &str) -> bool {
+    fn holds(&self, view: &View, kind: Kind, module: &str) -> bool {
         if self.until.is_some_and(|until| Instant::now() >= until) {
             return false;
         }
         if self.kind != kind || self.module != module {
             return false;
         }
-        if self.at == view.rev() {
+        if self.at.load(Ordering::Relaxed) == view.rev().0 {
             return true;
         }
         let same =
             self.needs.iter().all(|(name, held)| mark(find(view, kind, name).as_ref()) == *held);
         if same {
-            self.at = view.rev();
+            self.at.store(view.rev().0, Ordering::Relaxed);
         }
         same
     }
@@ -135,18 +207,15 @@ pub(super) fn state(inner: &Inner, view: &View, object: &Object) -> LibraryState
         return no(render(&message!("library.module"), Lang::En));
     };
     let module = module_of(&library.path);
-    {
-        let mut known = inner.libraries.known.lock();
-        if let Some(known) = known.get_mut(&object.id())
-            && known.holds(view, kind, &module)
-        {
-            return match &known.loaded {
-                Ok(loaded) => LibraryState { executable: true, document: loaded.document.clone() },
-                Err(failure) => no(explain("", failure)),
-            };
-        }
+    let libraries = &inner.libraries;
+    if let Some(known) = libraries.known(view, object.id(), kind, &module) {
+        return match &known.loaded {
+            Ok(loaded) => LibraryState { executable: true, document: loaded.document.clone() },
+            Err(failure) => no(explain("", failure)),
+        };
     }
-    inner.libraries.wanted.changed(object.id());
+    libraries.board.lock().waiting.insert(object.id());
+    libraries.wanted.notify_one();
     no(render(&message!("library.loading"), Lang::En))
 }
 
@@ -158,43 +227,41 @@ pub(super) fn settle(inner: &Inner, id: ObjectId) {
     let Some(library) = view.library_of(&object) else { return };
     let Some(kind) = kind_of(&library) else { return };
     let module = module_of(&library.path);
-    let mut known = inner.libraries.known.lock();
-    while !known.get_mut(&id).is_some_and(|known| known.holds(&view, kind, &module)) {
-        if inner.libraries.told.wait_until(&mut known, until).timed_out() || inner.stopping() {
+    let libraries = &inner.libraries;
+    loop {
+        let news = libraries.board.lock().news;
+        if libraries.known(&view, id, kind, &module).is_some() {
             return;
+        }
+        let mut board = libraries.board.lock();
+        while board.news == news {
+            if libraries.told.wait_until(&mut board, until).timed_out() || inner.stopping() {
+                return;
+            }
         }
     }
 }
 
-/// Loads what is asked for until the engine stops.
+/// Loads what is asked for until the engine stops; one of [`LOADERS`] threads.
 pub(super) fn run(inner: &Arc<Inner>) {
-    while !inner.stopping() {
-        for id in inner.libraries.wanted.take().changed {
-            if inner.stopping() {
-                return;
-            }
-            load(inner, id);
-        }
-        inner.clock.wait(&inner.libraries.wanted.alarm, None);
+    while let Some(id) = inner.libraries.next(inner) {
+        let looked = load(inner, id);
+        inner.libraries.looked(id, looked);
     }
 }
 
 /// Loads a library unless it is known.
-fn load(inner: &Inner, id: ObjectId) {
+fn load(inner: &Inner, id: ObjectId) -> Looked {
     let view = inner.tree.view();
-    let Ok(object) = view.get(&myself(), id) else {
-        inner.libraries.known.lock().remove(&id);
-        return;
-    };
+    let Ok(object) = view.get(&myself(), id) else { return Looked::Gone };
     let (Some(library), Some(python)) = (view.library_of(&object), inner.libraries.python.get())
     else {
-        return;
+        return Looked::Nothing;
     };
-    let Some(kind) = kind_of(&library) else { return };
+    let Some(kind) = kind_of(&library) else { return Looked::Nothing };
     let module = module_of(&library.path);
-    let is_known = |known: &mut Known| known.holds(&view, kind, &module);
-    if inner.libraries.known.lock().get_mut(&id).is_some_and(is_known) {
-        return;
+    if inner.libraries.known(&view, id, kind, &module).is_some() {
+        return Looked::Nothing;
     }
     let mut around = Around {
         view: &view,
@@ -203,7 +270,7 @@ fn load(inner: &Inner, id: ObjectId) {
     };
     let (needs, loaded) = python.load(kind, &module, &mut around);
     if loaded == Err(Failure::Cancelled) {
-        return;
+        return Looked::Nothing;
     }
     if let Err(failure) = &loaded {
         tracing::info!("{} does not load: {}", library.path, explain("", failure));
@@ -220,12 +287,8 @@ fn load(inner: &Inner, id: ObjectId) {
         false => needs,
     };
     let until = if passing { Instant::now().checked_add(RETRY) } else { None };
-    let mut known = inner.libraries.known.lock();
-    if known.len() >= KNOWN_MAX {
-        known.clear();
-    }
-    known.insert(id, Known { kind, module, needs, loaded, at: view.rev(), until });
-    inner.libraries.told.notify_all();
+    let at = AtomicU64::new(view.rev().0);
+    Looked::Known(Arc::new(Known { kind, module, needs, loaded, at, until }))
 }
 
 /// Who hears what a call says.
@@ -289,8 +352,7 @@ pub(super) fn call(
     // As it is now, also for its imports.
     let view = inner.tree.view();
     let module = module_of(&text.path);
-    if let Some(known) = inner.libraries.known.lock().get_mut(&id)
-        && known.holds(&view, kind, &module)
+    if let Some(known) = inner.libraries.known(&view, id, kind, &module)
         && let Err(failure) = &known.loaded
     {
         // One that does not load is not tried with every call.

@@ -1,10 +1,11 @@
 //! Runs functions of Python libraries in `python3` processes of their own (rules:
 //! `operations/python`, `operations/safe-python`).
 //!
-//! There is at most one process for ordinary libraries and one, confined, for safe ones; each is
-//! started when it is first needed and carries out one order after the other. A process that takes
-//! too long, or says what it should not, is killed, and the next order gets a new one. What a
-//! library is, and where others are found, is the caller's to say.
+//! There is at most one process that calls functions of ordinary libraries and one, confined, for
+//! safe ones; each is started when it is first needed and carries out one order after the other. A
+//! few more only look whether libraries load. A process that takes too long, or says what it should
+//! not, is killed, and the next order gets a new one. What a library is, and where others are
+//! found, is the caller's to say.
 
 mod value;
 mod worker;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use kompira_schema::value::{Dict, Value};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use worker::{Bounds, Worker};
 
 /// Most bytes of one message, such as the arguments or the result of a call.
@@ -29,6 +30,10 @@ pub const PRINT_CHARS_MAX: usize = 1024 * 1024;
 
 /// The package whose modules are the libraries.
 pub const ROOT_PACKAGE: &str = "kompira.library.objects";
+
+/// Processes that look whether libraries load. Reason: one that loads slowly holds up others of
+/// them, but not all.
+pub const LOADERS: usize = 2;
 
 /// How often one who waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
@@ -167,20 +172,29 @@ pub enum Failure {
 /// The processes.
 pub struct Python {
     options: Options,
-    source: Mutex<Option<Worker>>,
-    safe: Mutex<Option<Worker>>,
+    source: Mutex<Slot>,
+    safe: Mutex<Slot>,
+    loading: [Mutex<Slot>; LOADERS],
     stopped: AtomicBool,
 }
+
+/// Room for a process.
+type Slot = Option<(Kind, Worker)>;
 
 impl Python {
     /// No process is started yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let (source, safe) = (Mutex::default(), Mutex::default());
-        Self { options, source, safe, stopped: AtomicBool::new(false) }
+        Self {
+            options,
+            source: Mutex::default(),
+            safe: Mutex::default(),
+            loading: Default::default(),
+            stopped: AtomicBool::new(false),
+        }
     }
 
-    /// Loads a library anew, and says what it looked for.
+    /// Loads a library anew, beside the calls, and says what it looked for.
     ///
     /// # Errors
     /// [`Failure`].
@@ -191,7 +205,8 @@ impl Python {
         around: &mut dyn Surroundings,
     ) -> (Needs, Result<Loaded, Failure>) {
         let mut needs = Needs::new();
-        let loaded = self.with(kind, None, around, |worker, limit, around| {
+        let free = || self.loader(kind);
+        let loaded = self.with(kind, &free, None, around, |worker, limit, around| {
             worker.forget()?;
             let loaded = worker.load(module, limit.after(self.options.load), around);
             needs.clone_from(worker.needs());
@@ -212,7 +227,12 @@ impl Python {
         around: &mut dyn Surroundings,
     ) -> Result<Value, Failure> {
         let order = value::order(call)?;
-        self.with(kind, patience, around, |worker, limit, around| {
+        let slot = match kind {
+            Kind::Source => &self.source,
+            Kind::Safe => &self.safe,
+        };
+        let free = || slot.try_lock_for(LOOK);
+        self.with(kind, &free, patience, around, |worker, limit, around| {
             // What was loaded before is as the libraries are now, or is loaded again.
             let limit = limit.after(self.options.call);
             let mut fresh = true;
@@ -230,22 +250,40 @@ impl Python {
     /// Ends the processes; orders in progress fail.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        for kind in [Kind::Source, Kind::Safe] {
-            drop(self.slot(kind).lock().take());
+        for slot in [&self.source, &self.safe].into_iter().chain(&self.loading) {
+            drop(slot.lock().take());
         }
     }
 
-    fn slot(&self, kind: Kind) -> &Mutex<Option<Worker>> {
-        match kind {
-            Kind::Source => &self.source,
-            Kind::Safe => &self.safe,
+    /// Ends the processes that loaded libraries and have nothing to do.
+    pub fn rest(&self) {
+        for slot in &self.loading {
+            if let Some(mut slot) = slot.try_lock() {
+                drop(slot.take());
+            }
         }
     }
 
-    /// Gives the process of this kind an order when it is free.
-    fn with<T>(
-        &self,
+    /// A place to load in: one that has a process of this kind, else an empty one, else any.
+    fn loader(&self, kind: Kind) -> Option<MutexGuard<'_, Slot>> {
+        let rank = |slot: &Slot| match slot {
+            Some((held, _)) if *held == kind => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        let free = self.loading.iter().filter_map(Mutex::try_lock);
+        let best = free.min_by_key(|slot| rank(slot));
+        if best.is_none() {
+            std::thread::sleep(LOOK);
+        }
+        best
+    }
+
+    /// Gives a process of this kind an order in a place that `free` finds.
+    fn with<'a, T>(
+        &'a self,
         kind: Kind,
+        free: &dyn Fn() -> Option<MutexGuard<'a, Slot>>,
         patience: Option<Duration>,
         around: &mut dyn Surroundings,
         work: impl FnOnce(&mut Worker, &Limit<'_>, &mut dyn Surroundings) -> Result<T, Failure>,
@@ -255,7 +293,7 @@ impl Python {
             if self.stopped.load(Ordering::SeqCst) || around.is_cancelled() {
                 return Err(Failure::Cancelled);
             }
-            if let Some(slot) = self.slot(kind).try_lock_for(LOOK) {
+            if let Some(slot) = free() {
                 break slot;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -263,7 +301,8 @@ impl Python {
             }
         };
         let limit = Limit { stopped: &self.stopped, until: Instant::now() };
-        let held = slot.take().and_then(|worker| worker.is_good().then_some(worker));
+        let held = slot.take().filter(|(held, worker)| *held == kind && worker.is_good());
+        let held = held.map(|(_, worker)| worker);
         let mut worker = match held {
             Some(worker) => worker,
             None => self.begin(kind, &|| around.is_cancelled())?,
@@ -271,7 +310,7 @@ impl Python {
         let done = work(&mut worker, &limit, around);
         // One that was lost is in the middle of something.
         if !matches!(done, Err(Failure::Lost(_) | Failure::Cancelled)) {
-            *slot = Some(worker);
+            *slot = Some((kind, worker));
         }
         done
     }

@@ -50,14 +50,52 @@ fn a_command_that_waits_for_the_pool_has_not_begun_and_is_not_interrupted() {
     assert_eq!(world.ended(waiting[0]).status, Status::Done);
 }
 
+fn python(load: Duration) -> crate::remote::python::Python {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
+    let options = crate::remote::python::Options { path, env, load, ..Default::default() };
+    crate::remote::python::Python::new(options)
+}
+
+// rule: operations/python-loading
+#[test]
+fn a_library_that_loads_slowly_keeps_neither_others_nor_calls_waiting() {
+    let world = World::new();
+    world.engine().run_libraries(python(Duration::from_secs(600))).unwrap();
+    let text = |text: &str| [("sourceText", Value::from(text))];
+    let slow = world.object("/root", "slow", "Library", &text("import time\ntime.sleep(500)\n"));
+    let fast = world.object("/root", "fast", "Library", &text("def f():\n    return 7\n"));
+    let state = |id| {
+        let view = world.tree().view();
+        let object = view.get(&root(), id).unwrap();
+        library::state(&world.engine().inner, &view, &object)
+    };
+    let loading = |id| state(id).document.is_some_and(|text| text.contains("is being loaded"));
+    assert!(loading(slow));
+    world.until("the other one is loaded", || state(fast).executable);
+    // It is looked at again when it changes, and nobody is asked twice meanwhile.
+    for number in 0..3 {
+        world
+            .tree()
+            .write(&root(), Durability::Lazy, |txn| {
+                let fields = text(&format!("'{number}'\ndef f():\n    return {number}\n"));
+                let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+                txn.update(fast, None, crate::tree::Patch { fields, ..Default::default() })
+            })
+            .unwrap();
+        let told = Some(number.to_string());
+        world.until("it is loaded anew", || state(fast).document == told);
+    }
+    let (info, console) = world.run("[x = ./fast.f()] -> print(x)");
+    assert_eq!((info.status, console.as_str()), (Status::Done, "2\n"));
+    assert!(loading(slow));
+}
+
 // rule: operations/python-places
 #[test]
 fn calls_of_libraries_hold_up_no_command_and_wait_in_a_line_of_their_own() {
     let mut world = World::with(Limits { commands: 1, calls: 1, ..Limits::default() });
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
-    let options = crate::remote::python::Options { path, env, ..Default::default() };
-    world.engine().run_libraries(crate::remote::python::Python::new(options)).unwrap();
+    world.engine().run_libraries(python(Duration::from_secs(10))).unwrap();
     let text = "import time\ndef rest():\n    print('rests')\n    time.sleep(50)\n";
     world.object("/root", "lib", "Library", &[("sourceText", text.into())]);
     let rests = world.jobflow("rests", "[x = ./lib.rest()]");
