@@ -18,6 +18,7 @@ use crate::tree::{Draft, Options, Patch, UserDraft};
 
 mod late;
 mod redirect;
+mod ssh;
 
 /// Runs programs as they come.
 struct Plain;
