@@ -301,3 +301,18 @@ fn names_that_are_slow_to_find_stop_no_other_mailbox() {
     until(&world, "mails come", || queue(&world, id).len() == 3);
     drop(let_go);
 }
+
+// rule: operations/mail-channels
+#[test]
+fn a_server_that_understates_its_mails_is_read_all_the_same() {
+    let large = format!("Subject: large\r\n\r\n{}\r\n", "x".repeat(300_000));
+    for protocol in [Protocol::Imap, Protocol::Pop] {
+        let world = started();
+        let fake = Fake::start(protocol, &[&large, MAILS[0]]);
+        fake.state().understates = true;
+        let id = channel(&world, &fake, &[("action_type", "ExecuteJobflow".into())]);
+        looks(&world, &fake, 1);
+        world.until("both are taken", || queue(&world, id) == [large.as_str(), MAILS[0]]);
+        world.until("they are gone", || fake.left().is_empty());
+    }
+}

@@ -100,6 +100,25 @@ fn a_token_that_has_ended_is_renewed_and_both_are_kept_sealed() {
 
 // rule: operations/mail-oauth2
 #[test]
+fn a_copy_of_an_account_is_approved_for_itself() {
+    let (world, giver) = (World::new(), counting());
+    let id = account(&world, &giver, "MailChannel", &[("password", "kept".into())]);
+    give(&world, id, "old", "refresh-0", now(&world));
+    let dir = world.resolve("/root");
+    let name = Name::new("copy").unwrap();
+    let copied =
+        world.tree().write(&root(), Durability::Lazy, |txn| txn.copy(id, dir, Some(&name)));
+    let copy = copied.unwrap().value;
+    assert_eq!(held(&world, copy, "password"), "kept");
+    assert_eq!(held(&world, copy, "refresh_token"), "");
+    let object = world.tree().view().get(&root(), copy).unwrap();
+    assert!(!matches!(object.fields.get("token_expires_at"), Some(Value::Datetime(_))));
+    assert!(token(&world, copy).is_err());
+    assert_eq!(held(&world, id, "refresh_token"), "refresh-0");
+}
+
+// rule: operations/mail-oauth2
+#[test]
 fn many_who_need_a_token_have_it_renewed_once() {
     let (world, giver) = (World::new(), counting());
     let id = account(&world, &giver, "SmtpServer", &[]);

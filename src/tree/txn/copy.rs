@@ -109,6 +109,7 @@ impl Txn {
             body.display_name.clear();
         }
         let def = self.view.type_def(source.type_id)?;
+        super::tokens::forget(&def, &mut body);
         let mut head = Head {
             id,
             parent: dest,

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::ObjectId;
 use kompira_schema::message;
+use kompira_schema::types::TypeDef;
 use kompira_schema::value::Value;
 
 use super::Txn;
 use crate::audit::{Class, Verb};
 use crate::secrets::Place;
-use crate::store::What;
+use crate::store::{Body, What};
 use crate::tree::fault;
 use crate::tree::view::View;
 
@@ -19,6 +20,18 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 /// When the access token ends.
 const EXPIRES: &str = "token_expires_at";
+
+/// Takes the tokens out of a copy of a mail account. Reason: a refresh token that is renewed is good
+/// for one object alone.
+pub(super) fn forget(def: &TypeDef, body: &mut Body) {
+    if is_account(def) {
+        body.fields.retain(|(name, _)| ![ACCESS, REFRESH, EXPIRES].contains(&name.as_str()));
+    }
+}
+
+fn is_account(def: &TypeDef) -> bool {
+    def.is_builtin("MailChannel") || def.is_builtin("SmtpServer")
+}
 
 /// Tokens that a provider gave.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +56,7 @@ impl View {
         id: ObjectId,
     ) -> Result<crate::tree::Object, Fault> {
         let object = self.get(who, id)?;
-        let def = &object.stub.def;
-        if !def.is_builtin("MailChannel") && !def.is_builtin("SmtpServer") {
+        if !is_account(&object.stub.def) {
             let told = message!("oauth2.no_account", path = object.stub.path);
             return Err(Fault::new(Kind::NoMethod, told));
         }

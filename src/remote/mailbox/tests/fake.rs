@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) names: bool,
     pub(crate) uidplus: bool,
     pub(crate) silent: bool,
+    /// It says that each mail has one byte.
+    pub(crate) understates: bool,
     pub(crate) greeting: Option<&'static str>,
     /// Bytes of a line that nobody asked for.
     pub(crate) chatter: usize,
@@ -60,6 +62,7 @@ impl Fake {
             names: true,
             uidplus: true,
             silent: false,
+            understates: false,
             greeting: None,
             chatter: 0,
             hang_up: None,
@@ -124,6 +127,10 @@ impl Fake {
 }
 
 impl State {
+    fn said_size(&self, mail: &str) -> usize {
+        if self.understates { 1 } else { mail.len() }
+    }
+
     fn remove_deleted(&mut self) {
         let gone = std::mem::take(&mut self.deleted);
         let mut at = 0;
@@ -262,8 +269,9 @@ fn imap(client: &mut Client, state: &Mutex<State>) -> Option<()> {
         }
         ["FETCH", set, "(UID", "RFC822.SIZE)"] => {
             let last: usize = set.strip_prefix("1:").unwrap().parse().unwrap();
-            for (at, (uid, mail)) in state.lock().mails.iter().take(last).enumerate() {
-                let size = mail.len();
+            let state = state.lock();
+            for (at, (uid, mail)) in state.mails.iter().take(last).enumerate() {
+                let size = state.said_size(mail);
                 out += &format!("* {} FETCH (UID {uid} RFC822.SIZE {size})\r\n", at + 1);
             }
         }
@@ -334,8 +342,9 @@ fn pop(client: &mut Client, state: &Mutex<State>, deleted: &mut Vec<u32>) -> Opt
         ["LIST"] => {
             let state = state.lock();
             let lines = state.mails.iter().enumerate();
-            let lines: String =
-                lines.map(|(at, (_, mail))| format!("{} {}\r\n", at + 1, mail.len())).collect();
+            let lines: String = lines
+                .map(|(at, (_, mail))| format!("{} {}\r\n", at + 1, state.said_size(mail)))
+                .collect();
             Some(format!("+OK {}\r\n{lines}.\r\n", "z".repeat(state.chatter)))
         }
         ["UIDL"] if state.lock().names => {
