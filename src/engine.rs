@@ -45,6 +45,7 @@ mod world;
 mod tests;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -186,12 +187,12 @@ impl Engine {
     }
 
     /// Runs the functions of libraries from now on, and says of each whether it loads
-    /// (rule: `operations/python`).
+    /// (rule: `operations/python`). Modules of the operator are below `modules`.
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn run_libraries(&self, python: Python) -> Result<(), Fault> {
-        if !self.inner.libraries.begin(python) {
+    pub fn run_libraries(&self, python: Python, modules: PathBuf) -> Result<(), Fault> {
+        if !self.inner.libraries.begin(python, modules) {
             return Ok(());
         }
         let weak = Arc::downgrade(&self.inner);

@@ -131,14 +131,15 @@ fn engine(start: &Start, tree: &Tree, clock: Arc<dyn Clock>) -> Result<Engine, F
         clock,
         limits,
     )?;
-    engine.run_libraries(Python::new(python::Options {
+    let python = Python::new(python::Options {
         path: std::env::var_os("PATH").unwrap_or_default(),
         env: PYTHON_ENVIRONMENT
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
             .collect(),
         ..python::Options::default()
-    }))?;
+    });
+    engine.run_libraries(python, start.data.join("library"))?;
     Ok(engine)
 }
 

@@ -6,6 +6,8 @@
 //! needs nobody who tells of it. Who asks is answered at once; a few threads load what is not known.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,18 +15,22 @@ use std::time::{Duration, Instant};
 use kompira_schema::catalogue::{Lang, render};
 use kompira_schema::id::ObjectId;
 use kompira_schema::message;
-use kompira_schema::path::ObjectPath;
+use kompira_schema::path::{Name, ObjectPath};
 use kompira_schema::value::{Dict, Value};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::inner::{Inner, myself};
 use crate::remote::python::{
-    Call, Failure, Found, Kind, Loaded, Needs, Python, ROOT_PACKAGE, Surroundings, mark,
+    BASE_PACKAGE, Call, Failure, Found, Kind, Loaded, Needs, Python, ROOT_PACKAGE, Surroundings,
+    mark,
 };
 use crate::tree::{Importable, LibraryState, LibraryText, Object, View};
 
 /// Libraries of which something is known. Reason: each costs its documentation.
 const KNOWN_MAX: usize = 10_000;
+
+/// Bytes of a module of the operator. Reason: it is looked at before each call.
+const MODULE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How long a failure is believed that may have its reason outside of the library.
 const RETRY: Duration = Duration::from_secs(30);
@@ -39,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Libraries {
     python: OnceLock<Python>,
+    /// Where modules of the operator are.
+    modules: OnceLock<PathBuf>,
     /// Held for a moment alone: whether something still holds is looked at outside.
     board: Mutex<Board>,
     /// Something more is known.
@@ -72,8 +80,13 @@ struct Known {
 
 impl Libraries {
     /// Takes Python into service; `false` if there is one already.
-    pub(super) fn begin(&self, python: Python) -> bool {
-        self.python.set(python).is_ok()
+    pub(super) fn begin(&self, python: Python, modules: PathBuf) -> bool {
+        let first = self.modules.set(modules).is_ok();
+        self.python.set(python).is_ok() && first
+    }
+
+    fn modules(&self) -> &Path {
+        self.modules.get().map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// Lets the loading threads see that the engine stops.
@@ -86,7 +99,7 @@ impl Libraries {
     /// What is known of a library, if it still holds.
     fn known(&self, view: &View, id: ObjectId, kind: Kind, module: &str) -> Option<Arc<Known>> {
         let known = self.board.lock().known.get(&id).cloned();
-        known.filter(|known| known.holds(view, kind, module))
+        known.filter(|known| known.holds((view, self.modules()), kind, module))
     }
 
     /// The next library to load; `None` when the engine stops.
@@ -148,26 +161,57 @@ enum Looked {
     Nothing,
 }
 
-/// The process that a library runs in; `None` for one that is not supported.
-fn kind_of(library: &LibraryText) -> Option<Kind> {
+/// The process that a library runs in, and the module it is; `None` for one that names no module.
+fn module_of(library: &LibraryText) -> Option<(Kind, String)> {
+    let own = || format!("{ROOT_PACKAGE}{}", library.path.replace('/', "."));
     match library.kind.as_str() {
-        "source" => Some(Kind::Source),
-        "safe_source" => Some(Kind::Safe),
-        _ => None,
+        "source" => Some((Kind::Source, own())),
+        "safe_source" => Some((Kind::Safe, own())),
+        _ => {
+            let module = &library.module;
+            let legal = !module.split('.').next().is_some_and(|first| first == "objects")
+                && module.split('.').all(|part| Name::new(part).is_ok());
+            legal.then(|| (Kind::Source, format!("{BASE_PACKAGE}.{module}")))
+        }
     }
 }
 
-fn module_of(path: &str) -> String {
-    format!("{ROOT_PACKAGE}{}", path.replace('/', "."))
+/// A module of the operator, or a directory of such, below `dir` (rule: `tree/library-modules`).
+fn module_in(dir: &Path, name: &str) -> Option<Found> {
+    let mut place = dir.to_owned();
+    for part in name.split('.') {
+        // Nothing leads out of the directory.
+        place.push(Name::new(part).ok()?.as_str());
+    }
+    let file = place.with_extension("py");
+    if !file.is_file() {
+        return place.is_dir().then_some(Found::Package);
+    }
+    let mut source = String::new();
+    let read = std::fs::File::open(&file)
+        .and_then(|open| open.take(MODULE_BYTES_MAX + 1).read_to_string(&mut source));
+    let fits = read.map(|bytes| bytes as u64 <= MODULE_BYTES_MAX);
+    if !matches!(fits, Ok(true)) {
+        tracing::warn!(file = %file.display(), ?fits, "a module cannot be read or is too large");
+        return None;
+    }
+    Some(Found::Library { source, path: format!("{BASE_PACKAGE}.{name}") })
 }
 
 /// What the module `name` is for libraries of this kind: they import their own kind alone.
-fn find(view: &View, kind: Kind, name: &str) -> Option<Found> {
-    let path = name.strip_prefix(ROOT_PACKAGE)?.replace('.', "/");
-    let path = ObjectPath::parse(&path).ok()?;
+fn find((view, modules): (&View, &Path), kind: Kind, name: &str) -> Option<Found> {
+    let Some(path) = name.strip_prefix(ROOT_PACKAGE) else {
+        let name = name.strip_prefix(BASE_PACKAGE)?.strip_prefix('.')?;
+        return if kind == Kind::Source { module_in(modules, name) } else { None };
+    };
+    let path = ObjectPath::parse(&path.replace('.', "/")).ok()?;
+    let own = |library: &LibraryText| {
+        let is_text = library.kind != "module";
+        is_text && module_of(library).is_some_and(|(held, _)| held == kind)
+    };
     match view.importable(&myself(), &path) {
         Ok(Some(Importable::Container)) => Some(Found::Package),
-        Ok(Some(Importable::Library(library))) if kind_of(&library) == Some(kind) => {
+        Ok(Some(Importable::Library(library))) if own(&library) => {
             Some(Found::Library { source: library.source, path: library.path })
         }
         Ok(_) => None,
@@ -180,7 +224,8 @@ fn find(view: &View, kind: Kind, name: &str) -> Option<Found> {
 
 impl Known {
     /// Whether it still holds.
-    fn holds(&self, view: &View, kind: Kind, module: &str) -> bool {
+    fn holds(&self, from: (&View, &Path), kind: Kind, module: &str) -> bool {
+        let view = from.0;
         if self.until.is_some_and(|until| Instant::now() >= until) {
             return false;
         }
@@ -191,7 +236,7 @@ impl Known {
             return true;
         }
         let same =
-            self.needs.iter().all(|(name, held)| mark(find(view, kind, name).as_ref()) == *held);
+            self.needs.iter().all(|(name, held)| mark(find(from, kind, name).as_ref()) == *held);
         if same {
             self.at.store(view.rev().0, Ordering::Relaxed);
         }
@@ -203,10 +248,9 @@ impl Known {
 pub(super) fn state(inner: &Inner, view: &View, object: &Object) -> LibraryState {
     let no = |document: String| LibraryState { executable: false, document: Some(document) };
     let Some(library) = view.library_of(object) else { return no(String::new()) };
-    let Some(kind) = kind_of(&library) else {
+    let Some((kind, module)) = module_of(&library) else {
         return no(render(&message!("library.module"), Lang::En));
     };
-    let module = module_of(&library.path);
     let libraries = &inner.libraries;
     if let Some(known) = libraries.known(view, object.id(), kind, &module) {
         return match &known.loaded {
@@ -225,8 +269,7 @@ pub(super) fn settle(inner: &Inner, id: ObjectId) {
     let view = inner.tree.view();
     let Ok(object) = view.get(&myself(), id) else { return };
     let Some(library) = view.library_of(&object) else { return };
-    let Some(kind) = kind_of(&library) else { return };
-    let module = module_of(&library.path);
+    let Some((kind, module)) = module_of(&library) else { return };
     let libraries = &inner.libraries;
     loop {
         let news = libraries.board.lock().news;
@@ -258,13 +301,13 @@ fn load(inner: &Inner, id: ObjectId) -> Looked {
     else {
         return Looked::Nothing;
     };
-    let Some(kind) = kind_of(&library) else { return Looked::Nothing };
-    let module = module_of(&library.path);
+    let Some((kind, module)) = module_of(&library) else { return Looked::Nothing };
     if inner.libraries.known(&view, id, kind, &module).is_some() {
         return Looked::Nothing;
     }
+    let from = (&view, inner.libraries.modules());
     let mut around = Around {
-        view: &view,
+        from,
         kind,
         listener: &Listener { print: &|_| {}, is_cancelled: &|| inner.stopping(), patience: None },
     };
@@ -283,7 +326,7 @@ fn load(inner: &Inner, id: ObjectId) -> Looked {
     };
     // A process that was lost has no list: the library itself is in it at least.
     let needs = match needs.is_empty() {
-        true => vec![(module.clone(), mark(find(&view, kind, &module).as_ref()))],
+        true => vec![(module.clone(), mark(find(from, kind, &module).as_ref()))],
         false => needs,
     };
     let until = if passing { Instant::now().checked_add(RETRY) } else { None };
@@ -302,14 +345,14 @@ pub(super) struct Listener<'a> {
 }
 
 struct Around<'a> {
-    view: &'a View,
+    from: (&'a View, &'a Path),
     kind: Kind,
     listener: &'a Listener<'a>,
 }
 
 impl Surroundings for Around<'_> {
     fn find(&mut self, module: &str) -> Option<Found> {
-        find(self.view, self.kind, module)
+        find(self.from, self.kind, module)
     }
 
     fn print(&mut self, text: &str) {
@@ -343,7 +386,7 @@ pub(super) fn call(
 ) -> Result<Value, (String, Failure)> {
     let Wanted { id, text, function, arguments, named } = wanted;
     let fail = |failure| Err((function.clone(), failure));
-    let Some(kind) = kind_of(&text) else {
+    let Some((kind, module)) = module_of(&text) else {
         return fail(Failure::Raised(render(&message!("library.module"), Lang::En)));
     };
     let Some(python) = inner.libraries.python.get() else {
@@ -351,7 +394,6 @@ pub(super) fn call(
     };
     // As it is now, also for its imports.
     let view = inner.tree.view();
-    let module = module_of(&text.path);
     if let Some(known) = inner.libraries.known(&view, id, kind, &module)
         && let Err(failure) = &known.loaded
     {
@@ -365,7 +407,8 @@ pub(super) fn call(
         named,
         zone: view.zone(),
     };
-    let mut around = Around { view: &view, kind, listener };
+    let from = (&view, inner.libraries.modules());
+    let mut around = Around { from, kind, listener };
     python.call(kind, &order, listener.patience, &mut around).map_err(|failure| (function, failure))
 }
 

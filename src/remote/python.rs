@@ -31,6 +31,9 @@ pub const PRINT_CHARS_MAX: usize = 1024 * 1024;
 /// The package whose modules are the libraries.
 pub const ROOT_PACKAGE: &str = "kompira.library.objects";
 
+/// The package whose other modules are the operator's.
+pub const BASE_PACKAGE: &str = "kompira.library";
+
 /// Processes that look whether libraries load. Reason: one that loads slowly holds up others of
 /// them, but not all.
 pub const LOADERS: usize = 2;

@@ -1,5 +1,7 @@
 //! One process's excess ends that process.
 
+use std::path::PathBuf;
+
 use super::*;
 
 // rule: operations/process-limits, decision C-76
@@ -61,7 +63,7 @@ fn python(load: Duration) -> crate::remote::python::Python {
 #[test]
 fn a_library_that_loads_slowly_keeps_neither_others_nor_calls_waiting() {
     let world = World::new();
-    world.engine().run_libraries(python(Duration::from_secs(600))).unwrap();
+    world.engine().run_libraries(python(Duration::from_secs(600)), PathBuf::new()).unwrap();
     let text = |text: &str| [("sourceText", Value::from(text))];
     let slow = world.object("/root", "slow", "Library", &text("import time\ntime.sleep(500)\n"));
     let fast = world.object("/root", "fast", "Library", &text("def f():\n    return 7\n"));
@@ -91,11 +93,59 @@ fn a_library_that_loads_slowly_keeps_neither_others_nor_calls_waiting() {
     assert!(loading(slow));
 }
 
+// rule: tree/library-modules
+#[test]
+fn a_library_of_the_type_module_is_a_file_of_the_operator() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = dir.path().join("library");
+    std::fs::create_dir_all(modules.join("net")).unwrap();
+    let file = modules.join("net/tools.py");
+    std::fs::write(&file, "\"\"\"Tools.\"\"\"\ndef f(x):\n    return 1 / x\n").unwrap();
+    std::fs::write(dir.path().join("secret.py"), "def f(x):\n    return 'secret'\n").unwrap();
+    let world = World::new();
+    world.engine().run_libraries(python(Duration::from_secs(10)), modules).unwrap();
+    let library = |name: &str, kind: &str, module: &str, text: &str| {
+        let fields = [("libraryType", kind), ("modulePath", module), ("sourceText", text)];
+        world.object("/root", name, "Library", &fields.map(|(key, text)| (key, text.into())))
+    };
+    let lib = library("lib", "module", "net.tools", "def f(x):\n    return 'its text'\n");
+    let state = |id| {
+        let view = world.tree().view();
+        let object = view.get(&root(), id).unwrap();
+        let state = library::state(&world.engine().inner, &view, &object);
+        (state.executable, state.document.unwrap_or_default())
+    };
+    world.until("it is loaded", || state(lib) == (true, "Tools.".to_owned()));
+    assert_eq!(world.run("print(./lib.f(4))").1, "0.25\n");
+    let (_, said) = world.run("{ try | [./lib.f: 0] } => print($ERROR)");
+    let raised = "ZeroDivisionError: division by zero (kompira.library.net.tools, line 3, in f)\n";
+    assert_eq!(said, raised);
+    // The file counts as it is at the call, and a library in the tree may import it.
+    std::fs::write(&file, "def f(x):\n    return x + 1\n").unwrap();
+    assert_eq!(world.run("print(./lib.f(4))").1, "5\n");
+    let uses = "from kompira.library.net.tools import f\ndef g():\n    return f(1)\n";
+    library("uses", "source", "", uses);
+    assert_eq!(world.run("print(./uses.g())").1, "2\n");
+    // A safe one reaches no file, and no path leads elsewhere.
+    library("safe", "safe_source", "", uses);
+    let (_, said) = world.run("{ try | [./safe.g] } => print($ERROR)");
+    assert!(said.starts_with("ImportError"), "{said}");
+    for path in ["", "..secret", "objects.root.uses", "net/tools", "net.", "net"] {
+        let name = format!("odd{}", path.len());
+        let id = library(&name, "module", path, "");
+        let (_, said) = world.run(&format!("{{ try | [./{name}.f: 1] }} => print($ERROR)"));
+        // A directory is a package without functions.
+        let expected = if path == "net" { "attribute not found: f" } else { "modulePath" };
+        assert!(said.starts_with(expected), "{path}: {said}");
+        assert!(path == "net" || state(id).1.starts_with(expected));
+    }
+}
+
 // rule: operations/python-places
 #[test]
 fn calls_of_libraries_hold_up_no_command_and_wait_in_a_line_of_their_own() {
     let mut world = World::with(Limits { commands: 1, calls: 1, ..Limits::default() });
-    world.engine().run_libraries(python(Duration::from_secs(10))).unwrap();
+    world.engine().run_libraries(python(Duration::from_secs(10)), PathBuf::new()).unwrap();
     let text = "import time\ndef rest():\n    print('rests')\n    time.sleep(50)\n";
     world.object("/root", "lib", "Library", &[("sourceText", text.into())]);
     let rests = world.jobflow("rests", "[x = ./lib.rest()]");

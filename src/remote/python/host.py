@@ -26,8 +26,9 @@ import threading
 import time
 import _thread
 
+BASE = 'kompira.library'
 ROOT = 'kompira.library.objects'
-PACKAGES = ('kompira', 'kompira.library', ROOT)
+PACKAGES = ('kompira', BASE, ROOT)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 MICROSECOND = datetime.timedelta(microseconds=1)
 DEPTH_MAX = 50
@@ -197,7 +198,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
         if name in PACKAGES:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        if not name.startswith(ROOT + '.'):
+        if not name.startswith(BASE + '.'):
             return None
         order = self.orders.mine()
         if order is None:
@@ -229,12 +230,13 @@ BUILTINS = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__
 
 def forget():
     """Lets go of every library; what is needed is loaded again."""
-    for name in [name for name in sys.modules if name.startswith(ROOT + '.')]:
-        del sys.modules[name]
-    package = sys.modules[ROOT]
-    for name, value in list(vars(package).items()):
-        if isinstance(value, type(sys)):
-            delattr(package, name)
+    for name in [name for name in sys.modules if name.startswith(BASE + '.')]:
+        if name not in PACKAGES:
+            del sys.modules[name]
+    for package in (BASE, ROOT):
+        for name, value in list(vars(sys.modules[package]).items()):
+            if isinstance(value, type(sys)) and package + '.' + name not in PACKAGES:
+                delattr(sys.modules[package], name)
 
 
 def is_function(module, value):
@@ -320,7 +322,8 @@ def told(error):
     step = error.__traceback__
     while step is not None:
         code = step.tb_frame.f_code
-        if code.co_filename.startswith('/') and not os.path.splitext(code.co_filename)[1]:
+        is_object = code.co_filename.startswith('/') and not os.path.splitext(code.co_filename)[1]
+        if is_object or code.co_filename.startswith(BASE + '.'):
             place = ' (%s, line %d, in %s)' % (code.co_filename, step.tb_lineno, code.co_name)
         step = step.tb_next
     if not isinstance(error, SyntaxError):

@@ -18,6 +18,8 @@ pub struct LibraryText {
     pub kind: String,
     /// Its text.
     pub source: String,
+    /// The module that stands for it, below `kompira.library`, if it is a `module`.
+    pub module: String,
 }
 
 /// What an import finds at a path.
@@ -44,6 +46,7 @@ impl View {
             path: object.stub.path.clone(),
             kind: text("libraryType"),
             source: text("sourceText"),
+            module: text("modulePath"),
         })
     }
 
