@@ -86,7 +86,7 @@ impl Libraries {
     }
 
     fn modules(&self) -> &Path {
-        self.modules.get().map_or(Path::new(""), PathBuf::as_path)
+        self.modules.get().map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
     /// Lets the loading threads see that the engine stops.
@@ -169,7 +169,7 @@ fn module_of(library: &LibraryText) -> Option<(Kind, String)> {
         "safe_source" => Some((Kind::Safe, own())),
         _ => {
             let module = &library.module;
-            let legal = !module.split('.').next().is_some_and(|first| first == "objects")
+            let legal = module.split('.').next().is_none_or(|first| first != "objects")
                 && module.split('.').all(|part| Name::new(part).is_ok());
             legal.then(|| (Kind::Source, format!("{BASE_PACKAGE}.{module}")))
         }
