@@ -19,6 +19,11 @@ macro_rules! kinds {
                 match self { $(Self::$name => ($code, $status, errno::$errno),)* }
             }
 
+            #[cfg(test)]
+            const fn errno_name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($errno),)* }
+            }
+
             /// The name of the variant, for logs.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -244,6 +249,18 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // rule: tree/failures
+    #[test]
+    fn the_reference_has_the_table_of_failures() {
+        let page = include_str!("../../docs/reference/tree.md");
+        for kind in Kind::ALL {
+            let row = format!("| `{}` | {} | {} |", kind.code(), kind.status(), kind.errno_name());
+            assert!(page.contains(&row), "{}: {row}", kind.name());
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `KF1")).count();
+        assert_eq!(rows, Kind::ALL.len());
+    }
 
     #[test]
     fn every_code_is_used_once() {

@@ -131,7 +131,7 @@ impl Ask<'_> {
 
 /// The reason in one line.
 pub(super) fn reason(fault: &Fault) -> String {
-    let mut text = fault.text(Lang::En);
+    let mut text = kompira_schema::catalogue::render(fault.told(), Lang::En);
     for problem in fault.problems() {
         text.push_str("; ");
         text.push_str(&problem.at);

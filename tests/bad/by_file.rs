@@ -26,10 +26,14 @@ fn values_that_do_not_fit_are_told() {
     let before = mount.read("/d/one").unwrap();
     for (field, _, value, parts) in VALUES {
         let text = format!("type_object: /d/Bad\nfields:\n  {field}: {value}\n");
-        holds(&refused(&mount, "one", &text), field, parts);
+        let kept = refused(&mount, "one", &text);
+        holds(&kept, field, parts);
         assert_eq!(mount.read("/d/one").unwrap(), before, "{field}");
         let told = mount.xattr("/d/one", "last_error").unwrap();
         holds(&told, field, parts);
+        let first = kept.lines().next().unwrap();
+        let told = |sign: &str| first.matches(&format!("{field}{sign}")).count();
+        assert_eq!(told(": ") + told("["), 1, "told once: {first}");
     }
 }
 

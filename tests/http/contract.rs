@@ -198,3 +198,134 @@ fn the_time_of_the_last_change_is_the_objects_own() {
     assert_ne!(updated("/root/e/d"), dir);
     assert_eq!(updated("/root/e/d/v"), renamed, "what is below has not changed");
 }
+
+// rule: tree/initial-tree
+#[test]
+fn a_new_server_has_the_tree_that_clients_expect() {
+    let server = Server::start();
+    let client = server.client();
+    for (kind, paths) in [
+        (
+            "Directory",
+            &[
+                "/",
+                "/system",
+                "/system/types",
+                "/system/startup",
+                "/system/nodetypes",
+                "/system/smtp_servers",
+                "/system/styles",
+                "/system/channels",
+                "/system/packages",
+                "/system/utilities",
+                "/config",
+                "/home",
+                "/home/guest",
+                "/root",
+                "/user",
+                "/user/data",
+                "/user/data/nodes",
+                "/user/data/accounts",
+            ][..],
+        ),
+        ("Config", &["/system/config"]),
+        ("SystemInfo", &["/system/info"]),
+        ("License", &["/config/license"]),
+        ("Table", &["/config/realm"]),
+        ("Realm", &["/config/realm/default"]),
+        ("SmtpServer", &["/system/smtp_servers/Default"]),
+        ("Channel", &["/system/channels/Alert"]),
+        ("Wiki", &["/system/packages/PIP", "/system/packages/Web", "/system/utilities/README"]),
+        ("Jobflow", &["/system/utilities/CleanProcesses"]),
+    ] {
+        for path in paths {
+            let found = client.get(path).expect(200).json();
+            assert_eq!(found["type_object"], format!("/system/types/{kind}"), "{path}");
+        }
+    }
+    for path in ["/process", "/task", "/incident", "/scheduler"] {
+        let list = client.get(path).expect(200).json();
+        assert_eq!(list["count"], 0, "{path}");
+        assert_eq!(list.get("abspath"), None, "{path}");
+    }
+    let below = |path: &str| -> Vec<String> {
+        let list =
+            client.get(&format!("{path}.children?order_by=id&page_size=100")).expect(200).json();
+        let rows = list["results"].as_array().unwrap().clone();
+        let name =
+            |row: &Json| row["abspath"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        rows.iter().map(name).collect()
+    };
+    let types = below("/system/types");
+    assert_eq!(types.len(), 29);
+    assert_eq!((types[0].as_str(), types[28].as_str()), ("TypeObject", "Binary"));
+    assert_eq!(
+        below("/system/nodetypes"),
+        [
+            "local",
+            "ssh",
+            "windows",
+            "cisco_ios",
+            "cisco_asa",
+            "yamaha",
+            "juniper_screenos",
+            "hp_procurve"
+        ]
+    );
+    assert_eq!(
+        below("/system/styles"),
+        ["Default", "DarkMode", "PrettyPink", "SkyBlue", "EmeraldGreen", "LightPurple"]
+    );
+    for (kind, names) in [
+        ("local", &["local"][..]),
+        ("ssh", &["ssh"]),
+        (
+            "windows",
+            &[
+                "windows/https",
+                "windows/https-ignore-validation",
+                "windows/http",
+                "windows/http-unencrypted",
+                "winrs",
+            ],
+        ),
+        ("cisco_ios", &["cisco_ios/ssh", "cisco_ios/telnet"]),
+        ("cisco_asa", &["cisco_asa/ssh"]),
+        ("yamaha", &["yamaha/ssh", "yamaha/telnet"]),
+        ("juniper_screenos", &["juniper_screenos/ssh"]),
+        ("hp_procurve", &["hp_procurve/ssh"]),
+    ] {
+        let shown = client.get(&format!("/system/nodetypes/{kind}")).expect(200).json();
+        let found = shown["fields"]["conntypes"].as_object().unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), names, "{kind}");
+    }
+    let users = client.get("/config/user?order_by=id").expect(200).json();
+    let told: Vec<_> = users["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| {
+            [&user["username"], &user["is_active"], &user["home_directory"], &user["groups"]]
+                .map(Json::clone)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            [json!("root"), json!(true), json!("/root"), json!(["wheel"])],
+            [json!("admin"), json!(false), json!("/root"), json!(["wheel"])],
+            [json!("guest"), json!(false), json!("/home/guest"), json!([])],
+        ]
+    );
+    for path in [
+        "/system/startup",
+        "/system/channels/Alert",
+        "/config/realm/default",
+        "/system/nodetypes/ssh",
+    ] {
+        client.delete(path).expect(403);
+    }
+    client.delete("/user/data").expect(204);
+    let made = client.post("/user", &json!({"name": "x", "type_object": "/system/types/Text"}));
+    assert_eq!(made.expect(201).json()["display_name"], "x");
+}

@@ -219,3 +219,33 @@ fn patterns_find_by_place_name_type_owner_and_values() {
     assert_eq!(globbed(&world, &guest(), "/user", "secret").len(), 1, "by its name");
     assert!(globbed(&world, &guest(), "/user", "*[text__contains='Alpha']").is_empty());
 }
+
+// rule: tree/glob, tree/order
+#[test]
+fn a_pattern_in_a_table_has_the_order_of_the_table() {
+    let world = world();
+    let kind = world.kind("Jobflow");
+    let table = [
+        ("typeObject", Value::Object(kompira_schema::value::Ref::Object(kind))),
+        ("orderBy", "nothing,-field:multiplicity".into()),
+    ];
+    world.create(&root(), "/user/t", "Table", &table).unwrap();
+    for (name, number) in [("a", 1), ("b", 3), ("c", 2)] {
+        let path = format!("/user/t/{name}");
+        world.create(&root(), &path, "Jobflow", &[("multiplicity", number.into())]).unwrap();
+    }
+    let all = ["/user/t/b", "/user/t/c", "/user/t/a"];
+    assert_eq!(globbed(&world, &root(), "/user/t", "*"), all);
+    let view = world.tree.view();
+    let page = Page { order_by: Some("field:multiplicity".into()), ..Page::default() };
+    let found = view.glob(&root(), world.id("/user/t"), "*", &page).unwrap();
+    assert_eq!(found.ids[0], world.id("/user/t/a"));
+    // Whoever cannot read a row does not learn of its values by its place.
+    let id = world.id("/user/t/b");
+    let patch = Patch { acl: Some(crate::auth::Acl::default()), ..Patch::default() };
+    world.write(&root(), |txn| txn.update(id, None, patch.clone())).unwrap();
+    let seen = globbed(&world, &guest(), "/user/t", "*");
+    assert_eq!(seen, ["/user/t/b", "/user/t/c", "/user/t/a"], "null comes first going down");
+    let found = view.glob(&root(), world.id("/user"), "*", &page).unwrap_err();
+    assert_eq!(found.kind(), Kind::BadRequest, "no type is known there");
+}
