@@ -17,6 +17,7 @@ use kompira_schema::tree::{
 };
 
 use crate::convert::{Owner, errno, file_attr, file_type, ino, open_how, set_time};
+use crate::linger::Linger;
 use crate::mount::Peers;
 
 /// Bytes of a name that a file system can show.
@@ -33,6 +34,7 @@ pub(crate) struct Adaptor {
     peers: Peers,
     owner: Owner,
     ttl: Duration,
+    linger: Arc<Linger>,
 }
 
 /// Either the error number, or what the rest of the handler works with.
@@ -46,8 +48,14 @@ macro_rules! attempt {
 }
 
 impl Adaptor {
-    pub(crate) fn new(tree: Arc<dyn FileTree>, peers: Peers, owner: Owner, ttl: Duration) -> Self {
-        Self { tree, peers, owner, ttl }
+    pub(crate) fn new(
+        tree: Arc<dyn FileTree>,
+        peers: Peers,
+        owner: Owner,
+        ttl: Duration,
+        linger: Arc<Linger>,
+    ) -> Self {
+        Self { tree, peers, owner, ttl, linger }
     }
 
     fn who(&self, request: &Request) -> Result<Caller, Errno> {
@@ -116,6 +124,7 @@ impl Filesystem for Adaptor {
     }
 
     fn lookup(&self, request: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         self.entry(reply, self.tree.lookup(&who, ino(dir), name));
@@ -132,6 +141,7 @@ impl Filesystem for Adaptor {
         open: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         match self.tree.attr(&who, ino(node), open.map(handle)) {
             Ok(attr) => reply.attr(&self.ttl, &file_attr(&attr, self.owner)),
@@ -157,6 +167,7 @@ impl Filesystem for Adaptor {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let set = SetAttr {
             size,
@@ -215,18 +226,21 @@ impl Filesystem for Adaptor {
         umask: u32,
         reply: ReplyEntry,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         self.entry(reply, self.tree.mkdir(&who, ino(dir), name, mode_bits(mode & !umask)));
     }
 
     fn unlink(&self, request: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         self.done(reply, self.tree.unlink(&who, ino(dir), name));
     }
 
     fn rmdir(&self, request: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         self.done(reply, self.tree.rmdir(&who, ino(dir), name));
@@ -256,6 +270,7 @@ impl Filesystem for Adaptor {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         let to_name = attempt!(reply, text(to_name));
@@ -278,6 +293,7 @@ impl Filesystem for Adaptor {
     }
 
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let how = open_how(flags);
         match self.tree.open(&who, ino(node), how) {
@@ -301,6 +317,7 @@ impl Filesystem for Adaptor {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let name = attempt!(reply, text(name));
         let how = open_how(OpenFlags(flags));
@@ -325,6 +342,7 @@ impl Filesystem for Adaptor {
         _lock: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         match self.tree.read(&who, handle(open), offset, size) {
             Ok(data) => reply.data(&data),
@@ -344,6 +362,7 @@ impl Filesystem for Adaptor {
         _lock: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         let size = attempt!(reply, u32::try_from(data.len()).map_err(|_| Errno::EINVAL));
         match self.tree.write(&who, handle(open), offset, data) {
@@ -360,6 +379,7 @@ impl Filesystem for Adaptor {
         _lock: LockOwner,
         reply: ReplyEmpty,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         self.done(reply, self.tree.flush(&who, handle(open)));
     }
@@ -374,6 +394,7 @@ impl Filesystem for Adaptor {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        let _serving = self.linger.request();
         self.tree.release(handle(open));
         reply.ok();
     }
@@ -386,11 +407,13 @@ impl Filesystem for Adaptor {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         self.done(reply, self.tree.fsync(&who, handle(open)));
     }
 
     fn opendir(&self, request: &Request, dir: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         match self.tree.open_dir(&who, ino(dir)) {
             Ok(open) => reply.opened(FileHandle(open.0), FopenFlags::empty()),
@@ -406,6 +429,7 @@ impl Filesystem for Adaptor {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         for (at, name) in dots(offset) {
             if reply.add(dir, at, FileType::Directory, name) {
@@ -431,6 +455,7 @@ impl Filesystem for Adaptor {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
+        let _serving = self.linger.request();
         let who = attempt!(reply, self.who(request));
         if offset < DOTS {
             let own = attempt!(reply, self.tree.attr(&who, ino(dir), None).map_err(|f| errno(&f)));
@@ -464,6 +489,7 @@ impl Filesystem for Adaptor {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        let _serving = self.linger.request();
         self.tree.release_dir(handle(open));
         reply.ok();
     }
@@ -520,6 +546,7 @@ impl Filesystem for Adaptor {
         size: u32,
         reply: ReplyXattr,
     ) {
+        let _serving = self.linger.request();
         // Asked for at the first write to every file; nobody can set it.
         if name == CAPABILITY {
             return reply.error(Errno::NO_XATTR);

@@ -6,6 +6,7 @@
 mod adapt;
 mod convert;
 mod killed;
+mod linger;
 mod mount;
 mod notify;
 

@@ -1,6 +1,7 @@
 //! Mounts, unmounts, and takes over what a killed server left behind.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use kompira_schema::tree::{Caller, FileTree};
 
 use crate::adapt::Adaptor;
 use crate::convert::{Owner, TTL_DEFAULT};
+use crate::linger::Linger;
 use crate::notify;
 
 /// Whose rights a local user has on this mount. `None`: nobody's, every call is `EACCES`.
@@ -108,9 +110,13 @@ pub fn mount(tree: Arc<dyn FileTree>, dir: &Path, options: &Options) -> Result<M
     prepare(dir)?;
     let gone = Arc::new(AtomicBool::new(false));
     let owner = Owner { uid: options.uid, gid: options.gid };
-    let adaptor = Adaptor::new(Arc::clone(&tree), Arc::clone(&options.peers), owner, options.ttl);
+    let (peers, linger) = (Arc::clone(&options.peers), Arc::new(Linger::new()));
+    let adaptor = Adaptor::new(Arc::clone(&tree), peers, owner, options.ttl, Arc::clone(&linger));
     let session = Session::new(adaptor, dir, &config(options))
-        .and_then(Session::spawn)
+        .and_then(|session| {
+            linger.watch(session.as_fd().try_clone_to_owned()?);
+            session.spawn()
+        })
         .map_err(|error| refused(dir, &error))?;
     notify::start(&tree, session.notifier(), Arc::clone(&gone));
     Ok(Mounted { session: Some(session), dir: dir.to_owned(), gone })

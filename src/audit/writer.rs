@@ -56,9 +56,12 @@ impl Sink for FileSink {
             *open = Some(file);
         }
         let Some(file) = open.as_mut() else { return Ok(()) };
+        let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
         for line in lines {
-            file.write_all(format!("{line}\n").as_bytes())?;
+            text.push_str(line);
+            text.push('\n');
         }
+        file.write_all(text.as_bytes())?;
         if durable { file.sync_data() } else { Ok(()) }
     }
 }
@@ -75,7 +78,7 @@ const ROUND: usize = 1000;
 /// Without a ring, entries that were left behind are looked for this often.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long entries gather before they are written together.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// From this level on, a line is on disk before its entry leaves the store.
 const DURABLE_LEVEL: i64 = 3;
 

@@ -7,8 +7,8 @@ mod rotate;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use jiff::Zoned;
 use tracing::field::{Field, Visit};
@@ -98,11 +98,15 @@ pub fn start(options: Options) -> std::io::Result<()> {
 #[must_use]
 pub fn request_id() -> Arc<str> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    /// Tells the programs apart that write to one log, one after the other.
+    static PROGRAM: LazyLock<u32> = LazyLock::new(|| {
+        let mut random = [0_u8; 4];
+        // Without randomness the id is still unique within the program.
+        let _ = getrandom::fill(&mut random);
+        u32::from_be_bytes(random)
+    });
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut random = [0_u8; 4];
-    // Without randomness the id is still unique within the program.
-    let _ = getrandom::fill(&mut random);
-    format!("{:08x}{:08x}", u32::from_be_bytes(random), count & 0xffff_ffff).into()
+    format!("{:08x}{:08x}", *PROGRAM, count & 0xffff_ffff).into()
 }
 
 struct Sink {

@@ -33,6 +33,9 @@ const BACKGROUND_THREADS: i32 = 2;
 const BLOOM_BITS: f64 = 10.0;
 /// Data block: a point read of a large store reads and unpacks one, a page of a list one or two.
 const BLOCK_BYTES: usize = 8 << 10;
+/// Entries of an index between two whole keys: a search jumps less often to memory it has not seen,
+/// and reads a little more that lies together.
+const INDEX_RESTART: i32 = 8;
 /// On a full disk tables in memory are written out from so many bytes on.
 const FREE_LOG_FROM: u64 = 2 << 20;
 /// RocksDB's own log: files kept and bytes of each.
@@ -131,6 +134,7 @@ fn family_options(of: Family, cache: &Cache, options: &Options) -> rocksdb::Opti
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_bloom_filter(BLOOM_BITS, false);
     blocks.set_index_type(BlockBasedIndexType::BinarySearch);
+    blocks.set_index_block_restart_interval(INDEX_RESTART);
     blocks.set_cache_index_and_filter_blocks(false);
     blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     let mut family = rocksdb::Options::default();

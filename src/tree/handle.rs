@@ -119,6 +119,8 @@ pub(super) struct Inner {
     pub(super) indexes: Indexes,
     pub(super) levels: LevelSource,
     pub(super) started: Timestamp,
+    /// Our process; the system is asked once, not with every line of the audit.
+    pub(super) pid: u32,
     writer: OnceLock<Writer>,
     receivers: RwLock<Vec<Box<dyn Receivers>>>,
     libraries: OnceLock<JudgeLibrary>,
@@ -235,6 +237,7 @@ impl Tree {
             indexes: Indexes::default(),
             levels,
             started,
+            pid: std::process::id(),
             writer: OnceLock::new(),
             receivers: RwLock::default(),
             libraries: OnceLock::new(),

@@ -7,6 +7,8 @@ use crate::support::shim::{self, Faulty, Random, Synced};
 use crate::support::{Options, Server};
 
 const WRITERS: u32 = 4;
+/// Changes of each object.
+const CHANGES: u32 = 3;
 
 fn text(name: &str) -> String {
     format!("{name} ").repeat(300)
@@ -42,9 +44,19 @@ fn a_loss_of_power_takes_nothing_that_was_acknowledged() {
                             return;
                         }
                         let name = format!("c{cycle}w{writer}n{number}");
-                        if server.make(token, &name, &text(&name)) {
-                            acknowledged.lock().unwrap().push(name);
+                        if !server.make(token, &name, &text(&name)) {
+                            continue;
                         }
+                        // What it may hold: what was acknowledged last, or sent after that.
+                        let mut texts = vec![text(&name)];
+                        for change in 0..CHANGES {
+                            let next = format!("{name} changed {change}");
+                            if server.change(token, &name, &next) {
+                                texts.clear();
+                            }
+                            texts.push(next);
+                        }
+                        acknowledged.lock().unwrap().push((name, texts));
                     }
                 });
             }
@@ -54,10 +66,11 @@ fn a_loss_of_power_takes_nothing_that_was_acknowledged() {
         let told = format!("seed {seed}, cycle {cycle}");
         let mut sound = Server::on(&data, &Options::default());
         let client = sound.client();
-        for name in acknowledged.lock().unwrap().iter() {
+        for (name, texts) in acknowledged.lock().unwrap().iter() {
             let reply = client.get(&format!("/root/{name}"));
             assert_eq!(reply.status, 200, "{told}: {name} was acknowledged");
-            assert_eq!(reply.json()["fields"]["text"].as_str(), Some(&*text(name)), "{told}");
+            let found = reply.json()["fields"]["text"].as_str().unwrap().to_owned();
+            assert!(texts.contains(&found), "{told}: {name} holds '{found}', not one of {texts:?}");
         }
         let checked = sound.run(&["fsck"]);
         assert!(checked.status.success(), "{told}: {}", String::from_utf8_lossy(&checked.stdout));

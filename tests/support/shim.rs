@@ -118,6 +118,13 @@ impl Faulty {
         answer.is_some_and(|(status, _)| status == 201)
     }
 
+    /// Gives `/root/NAME` another text; whether that was acknowledged.
+    pub fn change(&self, token: &str, name: &str, text: &str) -> bool {
+        let body = serde_json::json!({"fields": {"text": text}}).to_string();
+        let answer = self.ask("PATCH", &format!("/root/{name}"), token, &body);
+        answer.is_some_and(|(status, _)| status == 200)
+    }
+
     /// Kills it, if it has not ended before.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

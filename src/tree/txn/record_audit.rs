@@ -101,7 +101,7 @@ impl View {
             started: now,
             finished: now,
             exec: Exec {
-                pid: std::process::id(),
+                pid: self.inner.pid,
                 name: name.to_owned(),
                 user: user.to_owned(),
                 remote: who.remote.as_deref().map(str::to_owned),

@@ -16,6 +16,11 @@ use rocksdb::{
 
 type Db = DBWithThreadMode<SingleThreaded>;
 
+/// Bytes of a data block, as the store has it.
+const BLOCK_BYTES: usize = 8 << 10;
+/// Entries of an index between whole keys, as the store has it.
+const INDEX_RESTART: i32 = 8;
+
 /// One row that a commit of the store wrote.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -78,21 +83,20 @@ impl Raw {
         db.set_max_total_wal_size(96 << 20);
         db.set_max_background_jobs(2);
         db.set_bytes_per_sync(1 << 20);
-        let cache = Cache::new_lru_cache(settings.block_cache_bytes);
+        let cache = Cache::new_hyper_clock_cache(settings.block_cache_bytes, BLOCK_BYTES);
         let families = Family::ALL.iter().map(|family| {
             let mut blocks = BlockBasedOptions::default();
             blocks.set_block_cache(&cache);
-            blocks.set_block_size(4 << 10);
-            blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-            blocks.set_partition_filters(true);
-            blocks.set_metadata_block_size(4 << 10);
-            blocks.set_pin_top_level_index_and_filter(true);
-            blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+            blocks.set_block_size(BLOCK_BYTES);
             blocks.set_bloom_filter(10.0, false);
-            blocks.set_cache_index_and_filter_blocks(true);
-            blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+            blocks.set_index_type(BlockBasedIndexType::BinarySearch);
+            blocks.set_index_block_restart_interval(INDEX_RESTART);
+            blocks.set_cache_index_and_filter_blocks(false);
+            blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
             let mut options = rocksdb::Options::default();
             options.set_block_based_table_factory(&blocks);
+            let by_number = matches!(family, Family::Head | Family::Body);
+            options.set_optimize_filters_for_hits(by_number);
             options.set_compression_type(DBCompressionType::Lz4);
             options.set_write_buffer_size(settings.write_buffer_bytes / 2);
             ColumnFamilyDescriptor::new(family.name(), options)

@@ -8,10 +8,13 @@ use rustix::time::{ClockId, clock_gettime};
 use super::server::Server;
 use super::world::World;
 use super::{Arguments, rate};
+use crate::raw::Raw;
 use crate::statistics::{median, spread};
 
 /// Objects of the page that a client asks for.
 pub(super) const PAGE: usize = 25;
+/// Objects that are read again and again: what somebody works with, in a store of any size.
+const FEW: u64 = 1000;
 /// Pages, and finds, in a round.
 const PAGES: u64 = 1000;
 const FINDS: u64 = 200;
@@ -74,16 +77,18 @@ pub(super) fn run(arguments: &Arguments, dir: &Path) -> Result<(), String> {
         push(&mut load, at, rate(*size, start.elapsed()));
         push(&mut cost, at, rate(*size, time(ClockId::ProcessCPUTime) - spent));
         // A copy writes out what lies in memory: small stores are read from files too, as after a
-        // start.
+        // start. RocksDB alone reads the same files.
         let copy = dir.join(format!("copy{size}"));
         world.checkpoint(&copy)?;
-        std::fs::remove_dir_all(&copy).map_err(|error| error.to_string())?;
-        worlds.push((world, folder, *size));
+        let raw = Raw::open(&copy.join("db"))?;
+        worlds.push((world, raw, folder, *size));
     }
     load.print();
     cost.print();
 
-    let mut get = Metric::new("get by path (depth 3)", ">= 0.80 of the first", 0, sizes.len());
+    let mut few = Metric::new("get, the same 1,000 names", ">= 0.80 of the first", 0, sizes.len());
+    let mut get = Metric::new("get, all names alike", ">= 0.80 of the first", 0, sizes.len());
+    let mut alone = Metric::new("  its rows, RocksDB alone", "", 0, sizes.len());
     let mut page = Metric::new("page of 25 with headers", ">= 0.77 of the second", 1, sizes.len());
     let mut first =
         Metric::new("first page of 25, counted", ">= 0.77 of the second", 1, sizes.len());
@@ -91,13 +96,32 @@ pub(super) fn run(arguments: &Arguments, dir: &Path) -> Result<(), String> {
     for round in 0..arguments.rounds as u64 {
         for turn in 0..worlds.len() {
             let at = (turn + round as usize) % worlds.len();
-            let Some((world, folder, size)) = worlds.get(at) else { continue };
+            let Some((world, raw, folder, size)) = worlds.get(at) else { continue };
+            let paths = world.some_paths("many", *size, FEW);
+            for path in &paths {
+                world.read(path)?;
+            }
+            let turns = arguments.reads / FEW;
+            let start = time(ClockId::ThreadCPUTime);
+            for _ in 0..turns {
+                for path in &paths {
+                    world.read(path)?;
+                }
+            }
+            push(&mut few, at, rate(turns * FEW, time(ClockId::ThreadCPUTime) - start));
             let paths = world.paths("many", *size, arguments.reads, round);
             let start = time(ClockId::ThreadCPUTime);
             for path in &paths {
                 world.read(path)?;
             }
             push(&mut get, at, rate(paths.len() as u64, time(ClockId::ThreadCPUTime) - start));
+            let keyed: Vec<_> =
+                paths.iter().map(|path| world.keys_of(path)).collect::<Result<_, _>>()?;
+            let start = time(ClockId::ThreadCPUTime);
+            for (family, key) in keyed.iter().flatten() {
+                raw.get(*family, key)?.ok_or("a row is missing")?;
+            }
+            push(&mut alone, at, rate(paths.len() as u64, time(ClockId::ThreadCPUTime) - start));
             let start = time(ClockId::ThreadCPUTime);
             for name in World::spread(*size, PAGES, round) {
                 world.page(*folder, &name, PAGE)?;
@@ -115,11 +139,13 @@ pub(super) fn run(arguments: &Arguments, dir: &Path) -> Result<(), String> {
             push(&mut find, at, rate(FINDS, time(ClockId::ThreadCPUTime) - start));
         }
     }
+    few.print();
     get.print();
+    alone.print();
     page.print();
     first.print();
     find.print();
-    println!("resident memory of this process, all sizes open: {} MiB", resident("self"));
+    println!("resident memory of this process, all sizes open twice: {} MiB", resident("self"));
     drop(worlds);
 
     let Some(program) = &arguments.kompira else {

@@ -151,6 +151,14 @@ impl World {
             .collect()
     }
 
+    /// `few` paths below a filled directory, evenly spread over it.
+    pub(super) fn some_paths(&self, folder: &str, count: u64, few: u64) -> Vec<ObjectPath> {
+        (0..few)
+            .map(|at| at * count / few)
+            .filter_map(|number| ObjectPath::parse(&format!("/home/{folder}/n{number:010}")).ok())
+            .collect()
+    }
+
     /// Resolves a path and reads the object as a client sees it.
     pub(super) fn read(&self, path: &ObjectPath) -> Result<(), String> {
         let view = self.tree.view();
