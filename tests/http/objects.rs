@@ -358,6 +358,46 @@ fn problems_stand_under_the_plain_names_of_their_fields() {
     assert!(told.contains("password") && !told.contains("12345678"), "{told}");
 }
 
+// rule: http/errors
+#[test]
+fn a_field_named_like_a_key_of_the_body_has_a_mark() {
+    let server = Server::start();
+    let client = server.client();
+    let names = ["list", "words", "name", "owner"];
+    let types = ["Array<Integer>", "Dictionary<Integer>", "Integer", "Integer"];
+    client.create("/root", "Kind", "TypeObject", json!({"fieldNames": names, "fieldTypes": types}));
+    let wrong = json!({"list": [1, "x", "y"], "words": {"k": "x"}, "name": "x", "owner": 1});
+    let body = json!({"name": "one", "type_object": "/root/Kind", "fields": wrong});
+    let told = client.post("/root", &body).expect(400).json();
+    let keys: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["list", "words", "field:name"], "a field named like a key of the body");
+    assert!(told["list"][0].as_str().unwrap().starts_with("[1]: 'x' is no integer"), "{told}");
+    assert!(told["list"][1].as_str().unwrap().starts_with("[2]: 'y'"), "{told}");
+    assert!(told["words"][0].as_str().unwrap().starts_with("[k]: 'x'"), "{told}");
+    client.post("/root", &json!({"name": "one", "type_object": "/root/Kind"})).expect(201);
+    let told = client.patch("/root/one", &json!({"fields": {"name": "x"}})).expect(400).json();
+    assert_eq!(told.as_object().unwrap().keys().collect::<Vec<_>>(), ["field:name"]);
+    let types = ["No", "Integer", "Integer", "Integer"];
+    let told = client.patch("/root/Kind", &json!({"fields": {"fieldTypes": types}}));
+    assert!(told.expect(400).json()["fieldTypes"][0].as_str().unwrap().starts_with("[0]: "));
+    // Keys of the body itself are told with the value and what to write.
+    for (key, value, wanted) in [
+        ("owner", json!(5), "5 does not fit; write a text"),
+        ("display_name", json!([]), "[] does not fit; write a text"),
+        ("fields", json!("x"), "\"x\" does not fit; write a JSON object"),
+        ("user_permissions", json!({"root": {"readable": "x"}}), "root: readable: \"x\" does not"),
+        ("user_permissions", json!({"root": 5}), "root: 5 does not fit; write a JSON object"),
+        ("group_permissions", json!({"wheel": {"priority": "x"}}), "wheel: priority: \"x\""),
+        ("group_permissions", json!({"nobody": {}}), "'nobody'"),
+    ] {
+        let told = client.patch("/root/one", &json!({key: value})).expect(400).json();
+        assert!(told[key][0].as_str().unwrap().contains(wanted), "{told}");
+    }
+    let user = json!({"username": "mika", "password": 12_345_678});
+    let told = client.post("/config/user", &user).expect(400).text();
+    assert!(told.contains("password") && !told.contains("12345678"), "{told}");
+}
+
 // rule: http/values
 #[test]
 fn a_name_alone_renames_a_file_and_data_alone_replaces_its_content() {

@@ -14,11 +14,26 @@ use serde_json::{Map, Value as Json};
 use super::render::{self, Want};
 use crate::auth::{Acl, GroupEntry, Rights, UserEntry};
 use crate::http::answer::{self, Failure};
+use crate::http::body::{MAP, TEXT, TRUTH, wrong_kind};
 use crate::http::route::{Answer, Ask};
 use crate::http::table::Act;
 use crate::tree::{Descend, Draft, Patch, Replace, Stub, Txn, View};
 
 const REQUIRED: &str = "This field is required.";
+
+/// The keys of a body.
+const KEYS: [&str; 10] = [
+    "name",
+    "type_object",
+    "owner",
+    "fields",
+    "user_permissions",
+    "group_permissions",
+    "display_name",
+    "description",
+    "data",
+    "descend",
+];
 
 /// A body that describes an object. Unknown and read-only keys are ignored.
 #[derive(Default)]
@@ -45,8 +60,8 @@ impl Wish {
         let mut text = |key: &str| match map.remove(key) {
             None => None,
             Some(Json::String(text)) => Some(text),
-            Some(_) => {
-                problems.push((key.to_owned(), "Not a valid string.".to_owned()));
+            Some(other) => {
+                problems.push((key.to_owned(), wrong_kind(&other, TEXT)));
                 None
             }
         };
@@ -56,8 +71,8 @@ impl Wish {
         let mut object = |key: &str| match map.remove(key) {
             None | Some(Json::Null) => None,
             Some(Json::Object(inner)) => Some(inner),
-            Some(_) => {
-                problems.push((key.to_owned(), "Not a JSON object.".to_owned()));
+            Some(other) => {
+                problems.push((key.to_owned(), wrong_kind(&other, MAP)));
                 None
             }
         };
@@ -125,13 +140,14 @@ impl Wish {
                 let group = view.group_by_name(name).ok_or_else(|| {
                     Failure::field("group_permissions", format!("Group '{name}' does not exist."))
                 })?;
-                let priority = entry.get("priority").unwrap_or(&Json::Null);
-                let priority = match priority {
+                let given = entry.get("priority").unwrap_or(&Json::Null);
+                let priority = match given {
                     Json::Null => Some(0),
                     other => other.as_i64(),
                 };
                 let priority = priority.ok_or_else(|| {
-                    Failure::field("group_permissions", format!("{name}: priority is no integer."))
+                    let what = wrong_kind(given, "an integer such as 0");
+                    Failure::field("group_permissions", format!("{name}: priority: {what}"))
                 })?;
                 let rights = rights("group_permissions", name, entry)?;
                 acl.groups.push(GroupEntry { group: group.id, rights, priority });
@@ -147,7 +163,7 @@ fn descend(list: Option<&Json>) -> Result<Descend, String> {
     let words = match list {
         None | Some(Json::Null) => return Ok(which),
         Some(Json::Array(words)) => words,
-        Some(_) => return Err("Not a list.".to_owned()),
+        Some(other) => return Err(wrong_kind(other, "a list of words")),
     };
     for word in words {
         match word.as_str() {
@@ -155,7 +171,8 @@ fn descend(list: Option<&Json>) -> Result<Descend, String> {
             Some("user_permissions") => which.users = true,
             Some("group_permissions") => which.groups = true,
             _ => {
-                return Err("One of owner, user_permissions, group_permissions.".to_owned());
+                let wanted = "one of owner, user_permissions, group_permissions";
+                return Err(wrong_kind(word, wanted));
             }
         }
     }
@@ -173,10 +190,12 @@ fn rights(key: &str, name: &str, entry: &Json) -> Result<Rights, Failure> {
     let flag = |flag: &str| match entry.get(flag) {
         None => Ok(false),
         Some(Json::Bool(truth)) => Ok(*truth),
-        Some(_) => Err(Failure::field(key, format!("{name}: {flag} is true or false."))),
+        Some(other) => {
+            Err(Failure::field(key, format!("{name}: {flag}: {}", wrong_kind(other, TRUTH))))
+        }
     };
     if !entry.is_object() {
-        return Err(Failure::field(key, format!("{name}: not a JSON object.")));
+        return Err(Failure::field(key, format!("{name}: {}", wrong_kind(entry, MAP))));
     }
     Ok(Rights { read: flag("readable")?, write: flag("writable")?, execute: flag("executable")? })
 }
@@ -216,7 +235,7 @@ impl Change {
                 name = Some(match &wish.name {
                     None | Some(Json::Null) => return Err(Failure::field("name", REQUIRED)),
                     Some(Json::String(text)) => Name::new(text).map_err(on_name)?,
-                    Some(_) => return Err(Failure::field("name", "Not a valid string.")),
+                    Some(other) => return Err(Failure::field("name", wrong_kind(other, TEXT))),
                 });
             }
             Act::Put => wish.check_whole()?,
@@ -248,7 +267,7 @@ impl Change {
             return Ok(Applied { id: None, status: StatusCode::NO_CONTENT });
         }
         let patch = patch(who, txn, &self.wish, here, self.act == Act::Put)?;
-        txn.update(here, self.base, patch)?;
+        txn.update(here, self.base, patch).map_err(of_fields)?;
         Ok(Applied { id: Some(here), status: StatusCode::OK })
     }
 }
@@ -289,8 +308,22 @@ fn create_in(
     txn.create(parent, name, type_id, draft).map_err(|fault| match fault.kind() {
         Kind::Exists | Kind::BadName | Kind::NameTooLong => on_name(fault),
         Kind::WrongType => Failure::field("type_object", answer::text(fault.told())),
-        _ => fault.into(),
+        _ => of_fields(fault),
     })
+}
+
+/// What is wrong with values stands under the plain names of their fields, under `field:NAME` where
+/// the body has a key of that name.
+fn of_fields(fault: Fault) -> Failure {
+    let clashes = |name: &str| KEYS.contains(&name);
+    if !fault.problems().iter().any(|problem| clashes(answer::placed(problem).0.as_str())) {
+        return fault.into();
+    }
+    let named = fault.problems().iter().map(|problem| match answer::placed(problem) {
+        (name, told) if clashes(&name) => (format!("field:{name}"), told),
+        other => other,
+    });
+    Failure::Fields(named.collect())
 }
 
 fn type_of_new(
@@ -315,7 +348,7 @@ fn type_of_new(
             let path = ObjectPath::parse(text).map_err(|_| missing())?;
             txn.type_by_path(&path).map(|(id, _)| id).map_err(|_| missing())
         }
-        Some(_) => Err(Failure::field("type_object", "Not a valid string.")),
+        Some(other) => Err(Failure::field("type_object", wrong_kind(other, TEXT))),
     }
 }
 
