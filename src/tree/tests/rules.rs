@@ -75,6 +75,41 @@ fn a_password_is_sealed_in_the_store_and_opened_for_writers() {
     assert!(text.starts_with("kfs1$"));
 }
 
+// rule: tree/copy
+#[test]
+fn a_copy_by_one_who_may_not_read_the_passwords_has_none() {
+    let world = world();
+    let fields = [
+        ("fieldNames", texts(&["units", "secret", "more", "keys"])),
+        ("fieldTypes", texts(&["Integer", "Password", "Array<Password>", "Dictionary<Password>"])),
+    ];
+    let type_id = world.create(&root(), "/root/Vault", "TypeObject", &fields).unwrap();
+    let keys = Dict::from_iter([("a".to_owned(), Value::from("pass-3"))]);
+    let fields = [
+        ("units", 42.into()),
+        ("secret", "pass-1".into()),
+        ("more", texts(&["pass-2"])),
+        ("keys", Value::Dict(keys)),
+    ];
+    let id = make(&world, "/user/v", type_id, &fields).unwrap();
+    let users = vec![UserEntry { user: User::GUEST, rights: Rights::READ }];
+    let acl = Acl { users, groups: Vec::new() };
+    world
+        .write(&root(), |txn| {
+            txn.update(id, None, Patch { acl: Some(acl.clone()), ..Patch::default() })
+        })
+        .unwrap();
+    let user = world.id("/user");
+    let copy = |who: &Caller, at: &str| {
+        let made = world.write(who, |txn| txn.copy(id, user, Some(&name(at)))).unwrap();
+        let fields = world.tree.view().get(&root(), made).unwrap().fields;
+        assert_eq!(fields.get("units"), Some(&Value::from(42)));
+        format!("{fields:?}").matches("Sealed").count()
+    };
+    assert_eq!(copy(&guest(), "by-guest"), 0);
+    assert_eq!(copy(&root(), "by-root"), 3);
+}
+
 // rule: tree/type-changes
 #[test]
 fn a_type_change_shows_in_its_objects_at_once() {

@@ -102,6 +102,9 @@ impl Txn {
     ) -> Result<ObjectId, Fault> {
         let id = ObjectId(self.view.inner.store.new_id(Counter::Object)?);
         let mut body = self.view.body_of(source.id)?;
+        if !self.view.access_of(&self.who, source)?.write {
+            body.fields.retain_mut(|(_, value)| is_open(value));
+        }
         for (field, value) in &mut body.fields {
             self.reseal(value, field, source.id, id)?;
         }
@@ -162,5 +165,19 @@ impl Txn {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Takes the passwords out of a dictionary; whether there are none in what is left. Who may not read
+/// a password does not come by it as the owner of a copy.
+fn is_open(value: &mut Value) -> bool {
+    match value {
+        Value::Sealed(_) => false,
+        Value::Array(items) => items.iter_mut().all(is_open),
+        Value::Dict(items) => {
+            items.retain(|_, item| is_open(item));
+            true
+        }
+        _ => true,
     }
 }
