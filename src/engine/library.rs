@@ -32,7 +32,8 @@ const KNOWN_MAX: usize = 10_000;
 /// Bytes of a module of the operator. Reason: it is looked at before each call.
 const MODULE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How long a failure is believed that may have its reason outside of the library.
+/// How long a failure is believed that may have its reason outside of the library, and what was
+/// found of files.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// How long somebody who wants to see a library waits until it is loaded.
@@ -74,6 +75,9 @@ struct Known {
     loaded: Result<Loaded, Failure>,
     /// A revision at which it held.
     at: AtomicU64,
+    /// When its needs were last looked at, if there are files among them: they change without a
+    /// revision.
+    looked: Option<Mutex<Instant>>,
     /// Until when it is believed, if not for ever.
     until: Option<Instant>,
 }
@@ -200,7 +204,8 @@ fn module_in(dir: &Path, name: &str) -> Option<Found> {
 
 /// What the module `name` is for libraries of this kind: they import their own kind alone.
 fn find((view, modules): (&View, &Path), kind: Kind, name: &str) -> Option<Found> {
-    let Some(path) = name.strip_prefix(ROOT_PACKAGE) else {
+    let in_tree = name.strip_prefix(ROOT_PACKAGE);
+    let Some(path) = in_tree.filter(|_| is_in_tree(name)) else {
         let name = name.strip_prefix(BASE_PACKAGE)?.strip_prefix('.')?;
         return if kind == Kind::Source { module_in(modules, name) } else { None };
     };
@@ -222,23 +227,50 @@ fn find((view, modules): (&View, &Path), kind: Kind, name: &str) -> Option<Found
     }
 }
 
+/// Whether a module is an object, and no file.
+fn is_in_tree(name: &str) -> bool {
+    name.strip_prefix(ROOT_PACKAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 impl Known {
+    /// What is known now, at revision `rev`.
+    fn new(
+        (kind, module): (Kind, String),
+        needs: Needs,
+        loaded: Result<Loaded, Failure>,
+        rev: u64,
+        until: Option<Instant>,
+    ) -> Self {
+        let has_files = needs.iter().any(|(name, _)| !is_in_tree(name));
+        let looked = has_files.then(|| Mutex::new(Instant::now()));
+        Self { kind, module, needs, loaded, at: AtomicU64::new(rev), looked, until }
+    }
+
     /// Whether it still holds.
     fn holds(&self, from: (&View, &Path), kind: Kind, module: &str) -> bool {
+        self.holds_at(from, kind, module, Instant::now())
+    }
+
+    fn holds_at(&self, from: (&View, &Path), kind: Kind, module: &str, now: Instant) -> bool {
         let view = from.0;
-        if self.until.is_some_and(|until| Instant::now() >= until) {
+        if self.until.is_some_and(|until| now >= until) {
             return false;
         }
         if self.kind != kind || self.module != module {
             return false;
         }
-        if self.at.load(Ordering::Relaxed) == view.rev().0 {
+        let is_old = |looked: &Mutex<Instant>| now.duration_since(*looked.lock()) >= RETRY;
+        let is_old = self.looked.as_ref().is_some_and(is_old);
+        if self.at.load(Ordering::Relaxed) == view.rev().0 && !is_old {
             return true;
         }
         let same =
             self.needs.iter().all(|(name, held)| mark(find(from, kind, name).as_ref()) == *held);
         if same {
             self.at.store(view.rev().0, Ordering::Relaxed);
+            if let Some(looked) = &self.looked {
+                *looked.lock() = now;
+            }
         }
         same
     }
@@ -330,8 +362,7 @@ fn load(inner: &Inner, id: ObjectId) -> Looked {
         false => needs,
     };
     let until = if passing { Instant::now().checked_add(RETRY) } else { None };
-    let at = AtomicU64::new(view.rev().0);
-    Looked::Known(Arc::new(Known { kind, module, needs, loaded, at, until }))
+    Looked::Known(Arc::new(Known::new((kind, module), needs, loaded, view.rev().0, until)))
 }
 
 /// Who hears what a call says.
@@ -439,3 +470,6 @@ pub(super) fn explain(function: &str, failure: &Failure) -> String {
         Failure::Cancelled => "cancelled".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 
 mod call;
 mod changes;
+mod fetch;
 mod journal;
 mod plan;
 mod pull;

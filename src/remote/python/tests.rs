@@ -439,6 +439,27 @@ fn what_a_thread_of_an_earlier_call_prints_or_imports_reaches_no_later_call() {
 
 // rule: operations/python-threads
 #[test]
+fn a_module_that_comes_while_libraries_are_forgotten_does_no_harm() {
+    // As a thread that is left over may do at any moment.
+    let text = "import sys\nclass Name(str):\n    def startswith(self, *rest):\n\
+                \x20       sys.modules['late%d' % len(sys.modules)] = sys\n\
+                \x20       return str.startswith(self, *rest)\n\
+                \x20   def __hash__(self):\n        return str.__hash__(self)\n\
+                \x20   def __eq__(self, other):\n        if hasattr(sys, 'armed'):\n\
+                \x20           del sys.armed\n            raise KeyboardInterrupt\n\
+                \x20       return str.__eq__(self, other)\n\
+                def a():\n    sys.modules[Name('kompira.library.x')] = sys\n    sys.armed = True\n\
+                \x20   import os\n    return os.getpid()\n\
+                def b():\n    import os\n    return os.getpid()\n";
+    let mut held = Held::new(&[("/a", text)]);
+    let python = python();
+    let mut run = |function: &str| call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
+    let first = run("a").unwrap();
+    assert_eq!(run("b"), Ok(first));
+}
+
+// rule: operations/python-threads
+#[test]
 fn a_question_that_is_left_over_is_answered_with_nothing() {
     // It is asked as if by a thread whose call ends meanwhile.
     let text = "import sys\nfinder = sys.meta_path[0]\ndef a():\n\
@@ -474,4 +495,32 @@ fn a_process_that_ended_keeps_its_number_until_its_group_is_killed() {
     assert!(std::fs::read_to_string(&stat).unwrap().contains(") Z "));
     drop(worker);
     assert!(!std::path::Path::new(&stat).exists());
+}
+
+// rule: operations/python
+#[test]
+fn what_a_library_started_ends_when_the_server_is_gone() {
+    let stopped = AtomicBool::new(false);
+    let limit =
+        || Limit { stopped: &stopped, until: Instant::now() }.after(Duration::from_secs(60));
+    let bounds = Bounds { confined: false, memory: 2 << 30, file: 1 << 20 };
+    let start = |program: PathBuf| {
+        Worker::start(&program, &options().env, &bounds, &limit(), &|| false).ok()
+    };
+    let mut worker = python().programs().into_iter().find_map(start).unwrap();
+    let text =
+        "import subprocess\ndef f():\n    return subprocess.Popen(['sleep', '100000']).pid\n";
+    let mut held = Held::new(&[("/a", text)]);
+    let order = serde_json::json!({
+        "do": "call", "module": named("/a"), "function": "f", "positional": [], "named": {},
+    });
+    let done = worker.call(order.to_string().as_bytes(), &TimeZone::UTC, limit(), &mut held);
+    let Ok(Value::Int(pid)) = done else { panic!("{done:?}") };
+    let stat = format!("/proc/{pid}/stat");
+    let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    assert!(runs());
+    worker.leave();
+    while runs() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -141,6 +141,12 @@ impl Worker {
         &self.needs
     }
 
+    /// Leaves it alone, as a server does that is killed.
+    #[cfg(test)]
+    pub(super) fn leave(&self) {
+        self.socket.shutdown(std::net::Shutdown::Both).expect("a socket that is connected");
+    }
+
     /// Lets it forget every library.
     pub(super) fn forget(&mut self) -> Result<(), Failure> {
         self.needs.clear();

@@ -118,6 +118,9 @@ const SETTINGS: &[&str] = &[
     "core.quotePath=false",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
+    // What a fetch brings is one pack, so that it can be taken back.
+    "fetch.unpackLimit=1",
+    "core.logAllRefUpdates=false",
     "transfer.fsckObjects=true",
     "init.defaultBranch=main",
     "gc.autoDetach=false",

@@ -2,7 +2,7 @@
 //! `tree/repository-pull`).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kompira_schema::error::{Fault, Problem};
 use kompira_schema::id::{ObjectId, Rev};
@@ -235,7 +235,16 @@ impl Plan {
             let ids = late.iter().filter_map(|place| self.base.objects.get(place)?.1);
             *kept.borrow_mut() = ids.collect();
             *edited.borrow_mut() = self.edited.union(&late).cloned().collect();
-            self.before(txn, task, &edited.borrow(), &mut moved)
+            let went = self.going(txn, &edited.borrow())?;
+            self.before(txn, task, &edited.borrow(), &mut moved)?;
+            // What changed under its old name is overwritten under its new one.
+            for (to, id) in went {
+                let Some(path) = path_of(&task.path, &to) else { continue };
+                if txn.find_path(&path)? == id {
+                    edited.borrow_mut().insert(to);
+                }
+            }
+            Ok(())
         };
         let mut after = |txn: &mut Txn| self.after(txn, &edited.borrow(), &mut left);
         let replaces = |id: ObjectId| self.replaced.contains(&id) && !kept.borrow().contains(&id);
@@ -291,6 +300,30 @@ impl Plan {
         let known = |place: &&String| only(place, false) || self.now.objects.contains_key(*place);
         let places = self.held.iter().filter(known).cloned().collect();
         Ok(Imported { base: self.base.rev, commit, places })
+    }
+
+    /// Where the moves take what is at these places, and what it is; `None`: it was deleted here.
+    fn going(
+        &self,
+        view: &View,
+        places: &HashSet<String>,
+    ) -> Result<Vec<(String, Option<ObjectId>)>, Fault> {
+        let moves: HashMap<&str, &str> =
+            self.moves.iter().map(|one| (one.from.as_str(), one.to.as_str())).collect();
+        let mut going = Vec::new();
+        for place in places {
+            let Some((path, _)) = self.base.objects.get(place) else { continue };
+            // By itself, or with the nearest container that goes.
+            let ends = place.match_indices('/').map(|(end, _)| end).chain([place.len()]);
+            let nearest = ends.rev().find_map(|end| {
+                let (from, rest) = place.split_at_checked(end)?;
+                Some(format!("{}{rest}", moves.get(from)?))
+            });
+            if let Some(to) = nearest {
+                going.push((to, view.find_path(path)?));
+            }
+        }
+        Ok(going)
     }
 
     /// Objects go where their files went; a plain file of another kind is made anew.

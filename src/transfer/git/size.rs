@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 /// Least time between two looks at a clone that git works on. Reason: a fast line brings some tens of
 /// megabytes meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
-/// Looks take at most this part of the time.
+/// Most time between two looks, however long one takes.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+/// Up to that, looks take at most this part of the time.
 const SHARE: u32 = 10;
 /// Bytes of a block as the system counts them.
 const BLOCK: u64 = 512;
@@ -37,10 +39,15 @@ impl<'a> Watch<'a> {
             && begun >= self.next.get()
         {
             self.over.set(bytes_of(dir) > self.max);
-            self.next.set(begun + LOOK.max(begun.elapsed() * SHARE));
+            self.next.set(begun + pause(begun.elapsed()));
         }
         self.over.get()
     }
+}
+
+/// Time from one look, which took so long, to the next.
+fn pause(took: Duration) -> Duration {
+    took.saturating_mul(SHARE).clamp(LOOK, LOOK_MAX)
 }
 
 /// What a directory takes of the disk. What vanishes while it is counted counts for nothing.
@@ -62,11 +69,15 @@ pub(super) fn remove_unfinished(objects: &Path) -> io::Result<()> {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             remove_unfinished(&entry.path())?;
-        } else if entry.file_name().as_encoded_bytes().starts_with(b"tmp_") {
+        } else if [b"tmp_".as_slice(), b".tmp-"].iter().any(|start| is(&entry, start)) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+fn is(entry: &fs::DirEntry, start: &[u8]) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(start)
 }
 
 /// Removes the files of a clone, which git can write again; its repository stays.
@@ -80,4 +91,16 @@ pub(super) fn remove_files(clone: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rule: tree/repository-size
+    #[test]
+    fn a_clone_whose_looks_take_long_is_looked_at_all_the_same() {
+        let pauses = [1, 50, 100, 5_000, u64::MAX].map(|took| pause(Duration::from_millis(took)));
+        assert_eq!(pauses.map(|pause| pause.as_millis()), [250, 500, 1_000, 2_000, 2_000]);
+    }
 }

@@ -169,7 +169,7 @@ impl Lab {
             git(self.dir.path(), &["clone", "-q", "remote.git", "other"]);
         }
         if !git(&other, &["ls-remote", "--heads", "origin", "main"]).is_empty() {
-            git(&other, &["fetch", "-q", "origin"]);
+            git(&other, &["fetch", "-q", "--prune", "origin"]);
             git(&other, &["checkout", "-q", "-B", "main", "origin/main"]);
         }
         for (name, text) in files {

@@ -89,6 +89,7 @@ impl<'a> Work<'a> {
             .and_then(|()| remove_locks(&own.join("refs")))
             .and_then(|()| size::remove_unfinished(&own.join("objects")))
             .map_err(|error| unusable(&self.dir, &error))?;
+        self.take_back()?;
         let setting = |name: &str| -> Result<Option<String>, Fault> {
             self.ask(&["config", "--local", "--get", name])
         };
@@ -102,7 +103,7 @@ impl<'a> Work<'a> {
         Ok(fits)
     }
 
-    fn words<'w>(&self, place: &'w str, words: &[&'w str]) -> Vec<&'w str> {
+    pub(super) fn words<'w>(&self, place: &'w str, words: &[&'w str]) -> Vec<&'w str> {
         [&["-C", place][..], words].concat()
     }
 
@@ -132,7 +133,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn check_size(&self) -> Result<(), Fault> {
+    pub(super) fn check_size(&self) -> Result<(), Fault> {
         self.git.check_size(&self.dir).inspect_err(|fault| self.shrink(fault))
     }
 
@@ -141,15 +142,6 @@ impl<'a> Work<'a> {
         let place = self.dir.to_string_lossy();
         let output = self.git.try_run(Some(&self.dir), &self.words(&place, words))?;
         Ok(output.map(|output| String::from_utf8_lossy(&output).trim_end().to_owned()))
-    }
-
-    /// Gets what is new in the remote repository.
-    pub(super) fn fetch(&self) -> Result<(), Fault> {
-        let url = self.git.remote.url.clone();
-        let all = "+refs/heads/*:refs/remotes/origin/*";
-        let words = ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--"];
-        self.run(&[&words[..], &[&url, all]].concat())?;
-        self.check_size()
     }
 
     /// The commit of a branch of the remote repository, as last fetched.
@@ -400,7 +392,7 @@ fn prune(
 }
 
 /// Removes a file that may not be there.
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

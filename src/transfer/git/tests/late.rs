@@ -124,6 +124,50 @@ fn what_is_only_here_gives_way_to_nothing_and_is_not_told() {
     assert!(!told.contains("/ops/mine"), "{told}");
 }
 
+// rule: tree/repository-pull
+// rule: tree/repository-meanwhile
+#[test]
+fn an_edit_of_what_was_renamed_there_gives_way_under_its_new_name() {
+    for is_late in [false, true] {
+        let long = "a text that is long enough for git";
+        let mut lab = Lab::filled(&[
+            ("a.txt", long),
+            ("dir/x.txt", "x text that is long enough for git"),
+            ("dir/y.txt", "y"),
+            ("same.txt", "s text that is long enough for git"),
+        ]);
+        lab.initialize();
+        let ids = ["/ops/a", "/ops/dir/y"].map(|at| lab.id(at).unwrap());
+        let other = lab.dir.path().join("other");
+        git(&other, &["mv", "a.txt", "b.txt"]);
+        git(&other, &["mv", "dir", "place"]);
+        git(&other, &["mv", "same.txt", "other.txt"]);
+        // Too short to be recognised: it goes with its directory.
+        lab.remote(&[("place/y.txt", "quite another one")], "moved");
+        let edits = |tree: &Tree| {
+            for at in ["/ops/a", "/ops/dir/y"] {
+                edit(tree, at, "mine");
+            }
+        };
+        if is_late {
+            lab.hook("clean", 1, move |tree| {
+                edits(tree);
+                None
+            });
+        } else {
+            edits(&lab.tree);
+        }
+        let told = lab.pull().unwrap();
+        assert_eq!(["/ops/b", "/ops/place/y"].map(|at| lab.id(at).unwrap()), ids, "{told}");
+        assert_eq!(lab.text("/ops/b", "text"), long);
+        assert_eq!(lab.text("/ops/place/y", "text"), "quite another one");
+        for at in ["/ops/b", "/ops/place/y"] {
+            assert!(told.contains(&format!("{at}: its change in the tree gave way")), "{told}");
+        }
+        assert_eq!(told.matches("gave way").count(), 2, "{told}");
+    }
+}
+
 /// Fetches without end.
 struct Endless;
 
@@ -179,6 +223,65 @@ fn a_repository_beyond_the_bound_is_not_taken() {
     lab.all.size_max = limits::REPOSITORY_MAX;
     lab.pull().unwrap();
     assert_eq!(lab.text("/ops/large", "text").len(), 4 << 20);
+}
+
+/// A text that git cannot make smaller.
+fn noise(bytes: usize) -> String {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + u8::try_from(state % 90).unwrap())
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+// rule: tree/repository-size
+#[test]
+fn what_was_fetched_beyond_the_bound_is_taken_back() {
+    for is_killed in [false, true] {
+        let mut lab = Lab::filled(&[("a.txt", "one")]);
+        lab.remote_git(&["branch", "side", "main"]);
+        lab.remote_git(&["branch", "kept", "main"]);
+        lab.initialize();
+        let work = lab.dir.path().join(format!("data/repository/id_{}/work", lab.repo));
+        let state = || {
+            let mut packs: Vec<_> = std::fs::read_dir(work.join(".git/objects/pack"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
+            packs.sort();
+            (git(&work, &["for-each-ref"]), packs)
+        };
+        lab.pull().unwrap();
+        let before = state();
+        lab.all.size_max = size::bytes_of(&work) + (1 << 20);
+        lab.remote(&[("large.txt", &noise(2 << 20))], "large");
+        lab.remote_git(&["branch", "-D", "side"]);
+        lab.remote_git(&["branch", "side/below", "main"]);
+        lab.remote_git(&["branch", "-f", "kept", "main"]);
+        if is_killed {
+            // Nobody takes it back at once.
+            lab.hook("--no-deref", 1, |_| refuses());
+        }
+        let fault = lab.pull().unwrap_err();
+        assert_eq!((fault.kind(), fault.told().key), (Kind::TooLarge, "git.too_large"));
+        assert_eq!(state() == before, !is_killed);
+        lab.all.runner = Arc::new(Plain);
+        let fault = lab.pull().unwrap_err();
+        assert_eq!((fault.kind(), fault.told().key), (Kind::TooLarge, "git.too_large"));
+        assert_eq!(state(), before);
+        // There it goes again, and all is well.
+        let other = lab.dir.path().join("other");
+        git(&other, &["reset", "-q", "--hard", "HEAD~1"]);
+        git(&other, &["push", "-q", "-f", "origin", "HEAD:main", "HEAD:kept", "HEAD:side/below"]);
+        lab.remote(&[("a.txt", "two")], "second");
+        lab.pull().unwrap();
+        assert_eq!(lab.text("/ops/a", "text"), "two");
+        git(&work, &["fsck", "--strict"]);
+        assert!(lab.push("").unwrap().contains("nothing to commit"));
+    }
 }
 
 // rule: tree/repository-truth
