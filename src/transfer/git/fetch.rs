@@ -18,11 +18,13 @@ const NOTE: &str = "kompira-fetch";
 /// Last line of a note that is whole.
 const WHOLE: &[u8] = b"end";
 
-/// What a clone held before a fetch. Names of branches are what the remote repository likes.
+/// The number of a branch's commit, and its full name, which is what the remote repository likes.
+type Branch = (Vec<u8>, Vec<u8>);
+
+/// What a clone held before a fetch.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Before {
-    /// Each branch: the number of its commit, and its full name.
-    branches: Vec<(Vec<u8>, Vec<u8>)>,
+    branches: Vec<Branch>,
     /// File names of packs and of what belongs to them.
     packs: HashSet<String>,
 }
@@ -119,7 +121,7 @@ impl Work<'_> {
     }
 
     /// All branches but those that only name another.
-    fn branches(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn branches(&self) -> Result<Vec<Branch>, Fault> {
         let format = "--format=%(objectname) %(refname) %(symref)";
         let output = self.unwatched(&["for-each-ref", format, BRANCHES], b"")?;
         let parts = |line: &[u8]| {
