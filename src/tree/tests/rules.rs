@@ -106,8 +106,8 @@ fn a_copy_by_one_who_may_not_read_the_passwords_has_none() {
         assert_eq!(fields.get("units"), Some(&Value::from(42)));
         format!("{fields:?}").matches("Sealed").count()
     };
-    assert_eq!(copy(&guest(), "by-guest"), 0);
-    assert_eq!(copy(&root(), "by-root"), 3);
+    assert_eq!(copy(&guest(), "guests"), 0);
+    assert_eq!(copy(&root(), "roots"), 3);
 }
 
 // rule: tree/type-changes
