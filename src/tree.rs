@@ -34,7 +34,7 @@ pub use special::{
     Family as SpecialFamily, IncidentDraft, IncidentPatch, ScheduleDraft, SchedulePatch,
     SpecialQuery, TaskDraft,
 };
-pub use txn::{Element, ImportOptions, MailName, NewTokens, Submission, Txn, Unsettled};
+pub use txn::{Element, ImportOptions, MailName, NewTokens, Submission, TokenMark, Txn, Unsettled};
 pub use view::{
     Attach, Difference, Importable, LibraryText, Passwords, RecordOptions, Revision, View,
 };

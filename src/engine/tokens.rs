@@ -22,13 +22,17 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 use super::inner::{Inner, myself};
 use crate::remote::oauth2::{self, Grant, Provider};
 use crate::store::Durability;
-use crate::tree::{NewTokens, Object, View};
+use crate::tree::{NewTokens, Object, TokenMark, View};
 use approval::Pending;
 pub use approval::{APPROVAL_TIME_MAX, Begun};
 
 /// Why an account cannot log in that nobody has approved.
 pub(super) const NONE: &str =
     "there is no OAuth2 token: let somebody approve (POST to .authorize of the object)";
+
+/// Why an account cannot log in whose tokens another provider gave: they are sent nowhere.
+const OTHERS: &str = "the OAuth2 tokens are not of the provider that is chosen now: let somebody \
+                      approve again (POST to .authorize of the object)";
 
 /// A token that ends within this is renewed. Reason: it must last until the server has looked at it.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
@@ -117,7 +121,7 @@ fn ask(inner: &Inner, provider: &Provider, grant: Grant<'_>) -> Result<oauth2::T
 /// # Errors
 /// Why there is none, in words without secrets.
 pub(super) async fn fresh(inner: &Arc<Inner>, id: ObjectId) -> Result<SecretString, String> {
-    let held = Held::read(&inner.tree.view(), id)?;
+    let held = Held::of_provider(&inner.tree.view(), id)?;
     if let Some(token) = held.usable(inner.now()) {
         return Ok(token);
     }
@@ -126,13 +130,14 @@ pub(super) async fn fresh(inner: &Arc<Inner>, id: ObjectId) -> Result<SecretStri
 
 fn renew(inner: &Inner, id: ObjectId) -> Result<SecretString, String> {
     let view = inner.tree.view();
-    let held = Held::read(&view, id)?;
+    let held = Held::of_provider(&view, id)?;
     // Somebody else may have been faster.
     if let Some(token) = held.usable(inner.now()) {
         return Ok(token);
     }
     let Some(refresh) = held.refresh else { return Err(NONE.to_owned()) };
-    let provider = provider(&view, id)?;
+    let issuer = Issuer::read(&view, id)?;
+    let provider = issuer.provider(&view)?;
     let begun = inner.now();
     let new = ask(inner, &provider, Grant::Refresh(&refresh)).inspect_err(|why| {
         tracing::warn!(object = id.0, why, "an OAuth2 token cannot be renewed");
@@ -149,6 +154,7 @@ fn renew(inner: &Inner, id: ObjectId) -> Result<SecretString, String> {
                 access: new.access.expose_secret(),
                 refresh: refresh.expose_secret(),
                 expires: end(begun, new.lasts),
+                of: issuer.mark(refresh),
             };
             txn.set_tokens(id, Some(tokens), None)?;
         }
@@ -178,6 +184,17 @@ struct Held {
 }
 
 impl Held {
+    /// The same, if they are of the provider that is chosen.
+    fn of_provider(view: &View, id: ObjectId) -> Result<Self, String> {
+        let held = Self::read(view, id)?;
+        let Some(refresh) = &held.refresh else { return Ok(held) };
+        let mark = view.token_mark(id).map_err(|fault| unreadable(&fault))?;
+        if mark == Some(Issuer::read(view, id)?.mark(refresh)) {
+            return Ok(held);
+        }
+        Err(OTHERS.to_owned())
+    }
+
     fn read(view: &View, id: ObjectId) -> Result<Self, String> {
         let secret = |field: &str| secret(view, id, field);
         let (access, refresh) = (secret("access_token")?, secret("refresh_token")?);
@@ -214,23 +231,59 @@ pub(super) fn has_any(view: &View, id: ObjectId) -> bool {
         .any(|field| matches!(secret(view, id, field), Ok(Some(_))))
 }
 
-/// The provider of an object's account.
-fn provider(view: &View, id: ObjectId) -> Result<Provider, String> {
-    let object = view.get(&myself(), id).map_err(|fault| unreadable(&fault))?;
-    let Some(chosen) = chosen(view, &object) else {
-        return Err("no OAuth2 provider is chosen".to_owned());
-    };
-    let object = view
-        .get(&myself(), chosen)
-        .map_err(|fault| format!("the OAuth2 provider cannot be read: {}", fault.kind().name()))?;
-    if !object.stub.def.is_builtin("OAuth2Provider") {
-        return Err(format!("{} is no OAuth2Provider", object.stub.path));
+/// Whom the tokens of an account come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Issuer {
+    provider: ObjectId,
+    client_id: String,
+    token_endpoint: String,
+}
+
+impl Issuer {
+    /// The one of an object's account.
+    ///
+    /// # Errors
+    /// There is none, in words.
+    pub(super) fn read(view: &View, id: ObjectId) -> Result<Self, String> {
+        let object = view.get(&myself(), id).map_err(|fault| unreadable(&fault))?;
+        let Some(chosen) = chosen(view, &object) else {
+            return Err("no OAuth2 provider is chosen".to_owned());
+        };
+        let object = view.get(&myself(), chosen).map_err(|fault| {
+            format!("the OAuth2 provider cannot be read: {}", fault.kind().name())
+        })?;
+        if !object.stub.def.is_builtin("OAuth2Provider") {
+            return Err(format!("{} is no OAuth2Provider", object.stub.path));
+        }
+        Ok(Self::of(view, &object))
     }
-    Ok(Provider {
-        client_id: text(view, &object, "client_id"),
-        client_secret: secret(view, chosen, "client_secret")?,
-        token_endpoint: text(view, &object, "token_endpoint"),
-    })
+
+    fn of(view: &View, provider: &Object) -> Self {
+        Self {
+            provider: provider.id(),
+            client_id: text(view, provider, "client_id"),
+            token_endpoint: text(view, provider, "token_endpoint"),
+        }
+    }
+
+    fn provider(&self, view: &View) -> Result<Provider, String> {
+        Ok(Provider {
+            client_id: self.client_id.clone(),
+            client_secret: secret(view, self.provider, "client_secret")?,
+            token_endpoint: self.token_endpoint.clone(),
+        })
+    }
+
+    /// What is kept beside its tokens: neither they nor the provider can be exchanged alone.
+    pub(super) fn mark(&self, refresh: &SecretString) -> TokenMark {
+        let mut hasher = blake3::Hasher::new_derive_key("kompira tokens of 1");
+        hasher.update(&self.provider.0.to_be_bytes());
+        for text in [&self.client_id, &self.token_endpoint, refresh.expose_secret()] {
+            hasher.update(&(text.len() as u64).to_be_bytes());
+            hasher.update(text.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
 }
 
 /// The provider that an object names.

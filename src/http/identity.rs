@@ -125,11 +125,11 @@ pub(super) fn identify(
     Err(Fault::new(Kind::Unauthenticated, message!("http.no_credentials")).into())
 }
 
-/// Whether the login of a request that goes on is still good.
-pub(super) fn again(ask: &Ask) -> Result<(), Failure> {
+/// Who asks, by the login of a request that goes on, or that needed none until now.
+pub(super) fn again(ask: &Ask) -> Result<Caller, Failure> {
     let asked =
         Asked { peer: ask.peer, headers: &ask.headers, query: &ask.query, method: &ask.method };
-    identify(&ask.service, &asked, &ask.who.request).map(drop)
+    identify(&ask.service, &asked, &ask.who.request)
 }
 
 fn by_token(

@@ -348,7 +348,7 @@ async fn dispatch(
     }
 }
 
-fn check_rate(service: &Service, who: &Caller) -> Result<(), Failure> {
+pub(super) fn check_rate(service: &Service, who: &Caller) -> Result<(), Failure> {
     if who.interface == Interface::Mng {
         return Ok(());
     }
@@ -379,7 +379,7 @@ fn detached(headers: HeaderMap) -> HeaderMap {
 }
 
 /// A token that nobody has is written down, where it may take its time.
-async fn unknown(service: &Service, peer: Peer, token: String) -> Failure {
+pub(super) async fn unknown(service: &Service, peer: Peer, token: String) -> Failure {
     let asked = service.clone();
     let told = Box::pin(service.pool.run(move || identity::bad_token(&asked, &token, peer)));
     told.await.err().unwrap_or(Failure::Token)

@@ -45,7 +45,7 @@ pub use import::ImportOptions;
 pub use mail::MailName;
 pub use queue::Unsettled;
 pub use submit::Submission;
-pub use tokens::NewTokens;
+pub use tokens::{NewTokens, TokenMark};
 
 /// Which part of an Array or Dictionary of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Reply, Server};
 
 const ACCESS: &str = "access-token-of-the-test";
 const REFRESH: &str = "refresh-token-of-the-test";
@@ -48,6 +48,8 @@ fn provider() -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 fn account(client: &Client, token_endpoint: &str) {
+    // Nobody listens there any more.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let fields = json!({
         "client_id": "kompira",
         "client_secret": SECRET,
@@ -56,8 +58,14 @@ fn account(client: &Client, token_endpoint: &str) {
         "scope": ["mail"],
     });
     client.create("/", "provider", "OAuth2Provider", fields);
-    let fields = json!({"use_oauth2": true, "oauth2_provider": "/provider", "hostname": "127.0.0.1", "port": 9});
+    let fields = json!({"use_oauth2": true, "oauth2_provider": "/provider", "hostname": "127.0.0.1", "port": port});
     client.create("/", "server", "SmtpServer", fields);
+}
+
+/// The cookies of an answer, as a browser sends them back.
+fn cookies(reply: &Reply) -> String {
+    let set = reply.headers.iter().filter(|(name, _)| name == "set-cookie");
+    set.map(|(_, value)| value.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
 }
 
 fn state(begun: &Json) -> String {
@@ -79,12 +87,32 @@ fn an_account_is_approved_in_a_browser_renewed_and_cleared() {
     let here = format!("{}/-/oauth2", server.url());
     assert_eq!(begun["redirect_url"], here.as_str());
     assert_eq!(begun["expires_in"], 600);
-    // The browser comes back, without a login.
-    let browser = server.stranger();
-    browser.get("/-/oauth2?state=forged&code=c").expect(400);
+    // The browser comes back; only that of the user who began ends it.
+    let stranger = server.stranger();
+    let forged = stranger.get("/-/oauth2?state=forged&code=c").expect(401).text();
+    assert!(forged.contains("redirected_url"), "{forged}");
     let back = format!("/-/oauth2?code=the-code&state={}", state(&begun));
-    assert_eq!(browser.get(&back).expect(200).json(), json!({"authorized": "/server"}));
-    browser.get(&back).expect(400);
+    assert_eq!(stranger.get(&back).expect(401).text(), forged, "it tells nothing");
+    let alice = client.post("/config/user", &json!({"username": "alice", "password": "pw"}));
+    alice.expect(201);
+    let words = json!({"username": "alice", "password": "pw"});
+    let logged_in = |words: &Json| cookies(&server.stranger().post("/-/login", words).expect(200));
+    let hers = logged_in(&words);
+    let told = stranger.send("GET", &back, &[("Cookie", &hers)], b"").expect(400).text();
+    assert!(!told.contains("/server"), "{told}");
+    stranger.send("GET", &back, &[("Authorization", "Token bad")], b"").expect(401);
+    client.send("HEAD", &back, &[], b"").expect(204);
+    assert!(heard.lock().unwrap().is_empty());
+    let his = logged_in(&json!({"username": "root", "password": server.password().unwrap()}));
+    let with = [("Cookie", his.as_str())];
+    let ended = stranger.send("GET", &back, &with, b"").expect(200).json();
+    assert_eq!(ended, json!({"authorized": "/server"}));
+    stranger.send("GET", &back, &with, b"").expect(400);
+    // Who may not write it is refused, and that is written down.
+    let user = server.client().post("/-/login", &words).expect(200);
+    let word = user.json()["csrf_token"].as_str().unwrap().to_owned();
+    let hers = [("Cookie", hers.as_str()), ("X-CSRFToken", word.as_str())];
+    stranger.send("POST", "/server.authorize", &hers, b"").expect(403);
     // It is pasted.
     let address = format!("http://localhost/?state={}&code=other-code", state(&begin()));
     let paste = json!({"redirected_url": address});
@@ -116,6 +144,9 @@ fn an_account_is_approved_in_a_browser_renewed_and_cleared() {
         }
     }
     assert!(logs.contains("GET /-/oauth2"), "the logs are read");
+    let refused =
+        |line: &str| line.contains("\"oauth2\":\"authorize\"") && line.contains("\"alice\"");
+    assert!(logs.lines().any(|line| refused(line) && line.contains("\"denied\"")), "{logs}");
     let last = state(&begun);
     for secret in [ACCESS, REFRESH, SECRET, "the-code", "other-code", verifier, &last] {
         assert!(!logs.contains(secret), "{secret}");

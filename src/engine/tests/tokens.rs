@@ -7,7 +7,7 @@ use kompira_schema::value::Ref;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::engine::tokens::fresh;
+use crate::engine::tokens::{Issuer, fresh};
 use crate::remote::mailbox::Protocol;
 use crate::remote::mailbox::tests::fake::Fake;
 use crate::remote::oauth2::Returned;
@@ -49,7 +49,9 @@ fn account(world: &World, giver: &Giver, type_name: &str, more: &[(&str, Value)]
 }
 
 fn give(world: &World, id: ObjectId, access: &str, refresh: &str, expires: Timestamp) {
-    let tokens = NewTokens { access, refresh, expires };
+    let issuer = Issuer::read(&world.tree().view(), id).unwrap();
+    let of = issuer.mark(&refresh.to_owned().into());
+    let tokens = NewTokens { access, refresh, expires, of };
     let given =
         world.tree().write(&root(), Durability::Lazy, |txn| txn.set_tokens(id, Some(tokens), None));
     given.unwrap();
@@ -250,14 +252,14 @@ fn an_approval_brings_the_first_tokens_once() {
     assert!(begun.url.starts_with("https://example.com/auth?response_type=code&client_id=kompira"));
     assert_eq!(word(&begun.url, "redirect_uri"), "http://here/-/oauth2");
     let state = word(&begun.url, "state");
-    let path = wait(world.engine().authorized(returned(&state), None)).unwrap();
+    let path = wait(world.engine().authorized(returned(&state), User::ROOT, None)).unwrap();
     assert_eq!(path.as_str(), "/root/account");
     let form = &giver.heard()[0];
     assert_eq!((&*form["grant_type"], &*form["code"]), ("authorization_code", "the-code"));
     assert_eq!(form["redirect_uri"], "http://here/-/oauth2");
     assert_eq!(held(&world, id, "access_token"), "access-1");
     assert_eq!(held(&world, id, "refresh_token"), "refresh-1");
-    let again = wait(world.engine().authorized(returned(&state), None)).unwrap_err();
+    let again = wait(world.engine().authorized(returned(&state), User::ROOT, None)).unwrap_err();
     assert_eq!(again.kind(), Kind::BadRequest);
     assert_eq!(giver.heard().len(), 1);
 }
@@ -269,27 +271,31 @@ fn nobody_ends_an_approval_that_is_not_his() {
     let id = account(&world, &giver, "MailChannel", &[]);
     let engine = world.engine();
     let state = || word(&engine.authorize(&root(), id, "http://x/").unwrap().url, "state");
-    let end = |state: &str, of| wait(engine.authorized(returned(state), of)).map_err(|f| f.kind());
+    let end = |state: &str, by: UserId, of: Option<ObjectId>| {
+        wait(engine.authorized(returned(state), by, of)).map_err(|fault| fault.kind())
+    };
     let first = state();
     for forged in ["", "0", &"0".repeat(64)] {
-        assert_eq!(end(forged, None), Err(Kind::BadRequest));
+        assert_eq!(end(forged, User::ROOT, None), Err(Kind::BadRequest));
     }
-    // Of another object, of another user: it is used up.
-    assert_eq!(end(&first, Some((ObjectId(1), User::ROOT))), Err(Kind::BadRequest));
-    let second = state();
-    assert_eq!(end(&second, Some((id, UserId(77)))), Err(Kind::BadRequest));
+    // Of another object, of another user; it is not used up by that.
+    assert_eq!(end(&first, User::ROOT, Some(ObjectId(1))), Err(Kind::BadRequest));
+    assert_eq!(end(&first, UserId(77), Some(id)), Err(Kind::BadRequest));
+    assert_eq!(end(&first, UserId(77), None), Err(Kind::BadRequest));
+    assert!(giver.heard().is_empty());
+    assert!(end(&first, User::ROOT, Some(id)).is_ok());
     // The last one counts, for a while.
     let (third, fourth) = (state(), state());
-    assert_eq!(end(&third, None), Err(Kind::BadRequest));
+    assert_eq!(end(&third, User::ROOT, None), Err(Kind::BadRequest));
     world.clock.advance(crate::engine::tokens::APPROVAL_TIME_MAX);
-    assert_eq!(end(&fourth, None), Err(Kind::BadRequest));
-    assert!(giver.heard().is_empty());
+    assert_eq!(end(&fourth, User::ROOT, None), Err(Kind::BadRequest));
+    assert_eq!(giver.heard().len(), 1);
     let fifth = state();
     let denied = Returned::read(&format!("?state={fifth}&error=access_denied"));
-    let told = wait(engine.authorized(denied, None)).unwrap_err();
+    let told = wait(engine.authorized(denied, User::ROOT, None)).unwrap_err();
     assert_eq!(told.kind(), Kind::Outside);
     let last = state();
-    assert!(end(&last, Some((id, User::ROOT))).is_ok());
+    assert!(end(&last, User::ROOT, Some(id)).is_ok());
 }
 
 // rule: http/oauth2
@@ -312,7 +318,89 @@ fn an_approval_says_what_its_provider_lacks() {
     let short = Giver::start(|_| (200, r#"{"access_token":"a"}"#.to_owned()));
     provider(&world, &short);
     let state = word(&world.engine().authorize(&root(), id, "http://x/").unwrap().url, "state");
-    let fault = wait(world.engine().authorized(returned(&state), None)).unwrap_err();
-    assert_eq!(fault.kind(), Kind::Outside);
+    let ended = world.engine().authorized(returned(&state), User::ROOT, None);
+    assert_eq!(wait(ended).unwrap_err().kind(), Kind::Outside);
     assert_eq!(held(&world, id, "access_token"), "");
+}
+
+// rule: operations/mail-oauth2
+#[test]
+fn tokens_go_to_no_provider_but_the_one_that_gave_them() {
+    let (world, giver, other) = (World::new(), counting(), counting());
+    let id = account(&world, &giver, "SmtpServer", &[]);
+    let state = word(&world.engine().authorize(&root(), id, "http://x/").unwrap().url, "state");
+    wait(world.engine().authorized(returned(&state), User::ROOT, None)).unwrap();
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(token(&world, id).unwrap(), "access-2");
+    let set = |field: &str, value: Value| {
+        world.object("/root", "provider", "OAuth2Provider", &[(field, value)]);
+    };
+    for ended in [false, true] {
+        if ended {
+            world.clock.advance(Duration::from_secs(600));
+        }
+        for (field, there, then) in [
+            ("token_endpoint", other.url(), giver.url()),
+            ("client_id", "another".to_owned(), "kompira".to_owned()),
+        ] {
+            set(field, there.into());
+            let told = token(&world, id).unwrap_err();
+            assert!(told.contains("approve again"), "{told}");
+            set(field, then.into());
+        }
+    }
+    assert_eq!((giver.heard().len(), other.heard().len()), (2, 0));
+    assert_eq!(token(&world, id).unwrap(), "access-3");
+    // Nor to another one that is chosen, and nothing is left of an account that is deleted.
+    let fields = [("token_endpoint", Value::from(other.url()))];
+    let second = world.object("/root", "second", "OAuth2Provider", &fields);
+    let chosen = [("oauth2_provider", Value::Object(Ref::Object(second)))];
+    world.object("/root", "account", "SmtpServer", &chosen);
+    assert!(token(&world, id).unwrap_err().contains("approve again"));
+    assert!(other.heard().is_empty());
+    assert!(world.tree().view().token_mark(id).unwrap().is_some());
+    world.tree().write(&root(), Durability::Lazy, |txn| txn.delete(id)).unwrap();
+    assert_eq!(world.tree().view().token_mark(id).unwrap(), None);
+}
+
+// rule: http/oauth2
+#[test]
+fn a_code_goes_to_no_provider_but_the_one_that_was_asked() {
+    let (world, giver, other) = (World::new(), counting(), counting());
+    let id = account(&world, &giver, "MailChannel", &[]);
+    let state = word(&world.engine().authorize(&root(), id, "http://x/").unwrap().url, "state");
+    provider(&world, &other);
+    let ended = wait(world.engine().authorized(returned(&state), User::ROOT, None));
+    assert_eq!(ended.unwrap_err().kind(), Kind::BadRequest);
+    assert!(giver.heard().is_empty() && other.heard().is_empty());
+}
+
+// rule: http/oauth2
+#[test]
+fn what_is_taken_back_while_it_is_redeemed_does_not_come() {
+    for anew in [false, true] {
+        let world = World::new();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let giver = Giver::start(move |_| {
+            let _ = gate.lock().recv();
+            (200, r#"{"access_token":"a","refresh_token":"r"}"#.to_owned())
+        });
+        let id = account(&world, &giver, "MailChannel", &[]);
+        let engine = world.engine();
+        let begin = || word(&engine.authorize(&root(), id, "http://x/").unwrap().url, "state");
+        let state = begin();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| wait(engine.authorized(returned(&state), User::ROOT, None)));
+            world.until("it is asked for", || !giver.heard().is_empty());
+            if anew {
+                begin();
+            } else {
+                engine.clear_tokens(&root(), id).unwrap();
+            }
+            go.send(()).unwrap();
+            assert_eq!(asked.join().unwrap().unwrap_err().kind(), Kind::BadRequest);
+        });
+        assert_eq!(held(&world, id, "refresh_token"), "");
+    }
 }

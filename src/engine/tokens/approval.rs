@@ -1,8 +1,11 @@
 //! Somebody approves at a provider that his mail account is used (rule: `http/oauth2`).
 //!
-//! What he is known by when he comes back is drawn at random, counts once, for one object and a few
-//! minutes; nobody else can make an object take a token. It is kept in memory alone.
+//! What he is known by when he comes back is drawn at random, counts once, for one object, the user
+//! who began and a few minutes; nobody else can make an object take a token. It is kept in memory
+//! alone. Whoever begins anew or empties the tokens also ends what is being redeemed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kompira_schema::error::{Fault, Kind, Problem};
@@ -13,7 +16,7 @@ use kompira_schema::tree::Caller;
 use kompira_schema::value::Value;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{NewTokens, alone, ask, cannot_store, chosen, end, provider, text};
+use super::{Issuer, NewTokens, alone, ask, cannot_store, chosen, end, text};
 use crate::engine::Engine;
 use crate::engine::inner::Inner;
 use crate::remote::oauth2::{Approval, Grant, Returned, shown};
@@ -39,38 +42,59 @@ pub struct Begun {
 
 /// Approvals that are waited for, the oldest first.
 #[derive(Default)]
-pub(super) struct Pending(Vec<Waiting>);
+pub(super) struct Pending {
+    waiting: Vec<Waiting>,
+    /// What is being redeemed, and whether it still counts.
+    redeemed: Vec<(ObjectId, Weak<AtomicBool>)>,
+}
 
 struct Waiting {
     state: String,
     id: ObjectId,
     who: Caller,
+    issuer: Issuer,
     redirect: String,
     verifier: SecretString,
     until: Duration,
+    counts: Arc<AtomicBool>,
 }
 
 impl Pending {
     /// One for each object: who asks again forgets the last one.
     fn add(&mut self, new: Waiting, now: Duration) {
-        self.0.retain(|one| one.until > now && one.id != new.id);
-        if self.0.len() >= PENDING_MAX {
-            self.0.remove(0);
+        self.forget(new.id);
+        self.waiting.retain(|one| one.until > now);
+        if self.waiting.len() >= PENDING_MAX {
+            self.waiting.remove(0);
         }
-        self.0.push(new);
+        self.waiting.push(new);
     }
 
-    /// Takes out who is known by this; it counts once.
-    fn take(&mut self, state: &str, now: Duration) -> Option<Waiting> {
-        self.0.retain(|one| one.until > now);
+    /// Takes out who is known by this, if it is who `by` says; it counts once.
+    fn take(
+        &mut self,
+        state: &str,
+        now: Duration,
+        by: impl Fn(&Waiting) -> bool,
+    ) -> Option<Waiting> {
+        self.waiting.retain(|one| one.until > now);
         // Compared by their hashes, so that no time tells how much of it was right.
         let wanted = blake3::hash(state.as_bytes());
-        let at = self.0.iter().position(|one| blake3::hash(one.state.as_bytes()) == wanted)?;
-        Some(self.0.remove(at))
+        let is_it = |one: &Waiting| blake3::hash(one.state.as_bytes()) == wanted && by(one);
+        let at = self.waiting.iter().position(is_it)?;
+        let found = self.waiting.remove(at);
+        self.redeemed.retain(|(_, counts)| counts.strong_count() > 0);
+        self.redeemed.push((found.id, Arc::downgrade(&found.counts)));
+        Some(found)
     }
 
     fn forget(&mut self, id: ObjectId) {
-        self.0.retain(|one| one.id != id);
+        self.waiting.retain(|one| one.id != id);
+        for (of, counts) in &self.redeemed {
+            if let Some(counts) = counts.upgrade().filter(|_| *of == id) {
+                counts.store(false, Ordering::SeqCst);
+            }
+        }
     }
 }
 
@@ -134,28 +158,30 @@ impl Engine {
         let now = inner.clock.monotonic();
         let until = now.saturating_add(APPROVAL_TIME_MAX);
         let (who, sent) = (who.clone(), redirect.clone());
-        let waiting = Waiting { state, id, who, redirect: sent, verifier, until };
+        let issuer = Issuer::of(&view, &provider);
+        let counts = Arc::new(AtomicBool::new(true));
+        let waiting = Waiting { state, id, who, issuer, redirect: sent, verifier, until, counts };
         inner.tokens.pending.lock().add(waiting, now);
         Ok(Begun { url, redirect })
     }
 
-    /// Ends an approval with what the provider sent somebody back with; answers whose it was. With
-    /// `of` it must be for that object and have been begun by that user.
+    /// Ends an approval with what the provider sent somebody back with; answers whose it was. It
+    /// must have been begun by that user, and with `of` for that object; else it stays as it is.
     ///
     /// # Errors
-    /// [`Kind::BadRequest`] when nobody is known by it, [`Kind::Outside`] with what the provider
-    /// said, those of [`crate::tree::View::mail_account`].
+    /// [`Kind::BadRequest`] when nobody is known by it, or the provider is another one by now,
+    /// [`Kind::Outside`] with what the provider said, those of [`crate::tree::View::mail_account`].
     pub async fn authorized(
         &self,
         returned: Returned,
-        of: Option<(ObjectId, UserId)>,
+        by: UserId,
+        of: Option<ObjectId>,
     ) -> Result<ObjectPath, Fault> {
         let now = self.inner.clock.monotonic();
         let state = returned.state.ok_or_else(unknown)?;
-        let waiting = self.inner.tokens.pending.lock().take(&state, now).ok_or_else(unknown)?;
-        if of.is_some_and(|of| of != (waiting.id, waiting.who.user)) {
-            return Err(unknown());
-        }
+        let his = |one: &Waiting| one.who.user == by && of.is_none_or(|of| of == one.id);
+        let waiting = self.inner.tokens.pending.lock().take(&state, now, his);
+        let waiting = waiting.ok_or_else(unknown)?;
         let refused =
             |why: String| Fault::new(Kind::Outside, message!("oauth2.refused", why = why));
         if let Some(error) = returned.error {
@@ -188,10 +214,20 @@ impl Engine {
 fn redeem(inner: &Inner, waiting: &Waiting, code: &SecretString) -> Result<ObjectPath, Fault> {
     let outside = |why: String| Fault::new(Kind::Outside, message!("oauth2.refused", why = why));
     let view = inner.tree.view();
-    let (id, who) = (waiting.id, &waiting.who);
+    let (id, who, issuer) = (waiting.id, &waiting.who, &waiting.issuer);
     // What he might at the beginning he may not any more.
+    if !view.user(who.user).is_some_and(|user| user.active) {
+        return Err(unknown());
+    }
     let object = view.mail_account(who, id)?;
-    let provider = provider(&view, id).map_err(outside)?;
+    let path = object.stub.path.as_str();
+    let changed = || Fault::new(Kind::BadRequest, message!("oauth2.changed", path = path));
+    // The code is for the provider that he approved at, and goes to no other.
+    if Issuer::read(&view, id).map_err(outside)? != *issuer {
+        return Err(changed());
+    }
+    view.get(who, issuer.provider)?;
+    let provider = issuer.provider(&view).map_err(outside)?;
     let grant = Grant::Code { code, redirect: &waiting.redirect, verifier: &waiting.verifier };
     let begun = inner.now();
     let new = ask(inner, &provider, grant).map_err(outside)?;
@@ -201,12 +237,20 @@ fn redeem(inner: &Inner, waiting: &Waiting, code: &SecretString) -> Result<Objec
         access: new.access.expose_secret(),
         refresh: refresh.expose_secret(),
         expires: end(begun, new.lasts),
+        of: issuer.mark(refresh),
     };
-    let stored = inner
-        .tree
-        .write(who, Durability::Synced, |txn| txn.set_tokens(id, Some(tokens), Some("authorize")));
+    let stored = inner.tree.write(who, Durability::Synced, |txn| {
+        // Somebody began anew meanwhile, or took it back.
+        if !waiting.counts.load(Ordering::SeqCst) {
+            return Err(unknown());
+        }
+        if Issuer::read(txn, id).as_ref() != Ok(issuer) {
+            return Err(changed());
+        }
+        txn.set_tokens(id, Some(tokens), Some("authorize"))
+    });
     stored.inspect_err(|fault| tracing::warn!(object = id.0, why = cannot_store(fault)))?;
-    ObjectPath::parse(&object.stub.path)
+    ObjectPath::parse(path)
 }
 
 fn word_of(value: &Value) -> Option<String> {

@@ -22,6 +22,11 @@ impl Behaviour for SmtpServer {
         }
         told(saving, problems)
     }
+
+    fn after_delete(&self, txn: &mut Txn, id: ObjectId) -> Result<(), Fault> {
+        txn.drop_tokens(id);
+        Ok(())
+    }
 }
 
 /// A channel that is fed from a mailbox.
@@ -52,6 +57,7 @@ impl Behaviour for MailChannel {
 
     fn after_delete(&self, txn: &mut Txn, id: ObjectId) -> Result<(), Fault> {
         Channel.after_delete(txn, id)?;
+        txn.drop_tokens(id);
         txn.drop_mails(id)
     }
 }

@@ -1,4 +1,7 @@
 //! Tokens of mail accounts, which only the server writes (rule: `operations/mail-oauth2`).
+//!
+//! Family `timer`: `o` and account → of whom its tokens are. It is no part of the object's record:
+//! nobody writes it, and no earlier version of the object brings it back.
 
 use jiff::Timestamp;
 use kompira_schema::error::{Fault, Kind};
@@ -10,7 +13,8 @@ use kompira_schema::value::Value;
 use super::Txn;
 use crate::audit::{Class, Verb};
 use crate::secrets::Place;
-use crate::store::{Body, What};
+use crate::store::codec::unpack;
+use crate::store::{Body, Family, What};
 use crate::tree::fault;
 use crate::tree::view::View;
 
@@ -20,6 +24,15 @@ const ACCESS: &str = "access_token";
 const REFRESH: &str = "refresh_token";
 /// When the access token ends.
 const EXPIRES: &str = "token_expires_at";
+
+/// Says of whom the tokens of an account are, and which ones.
+pub type TokenMark = [u8; 32];
+
+fn key(id: ObjectId) -> Vec<u8> {
+    let mut key = vec![b'o'];
+    key.extend_from_slice(&id.0.to_be_bytes());
+    key
+}
 
 /// Takes the tokens out of a copy of a mail account. Reason: a refresh token that is renewed is good
 /// for one object alone.
@@ -42,6 +55,8 @@ pub struct NewTokens<'a> {
     pub refresh: &'a str,
     /// When the access token ends.
     pub expires: Timestamp,
+    /// Of whom they are.
+    pub of: TokenMark,
 }
 
 impl View {
@@ -67,7 +82,27 @@ impl View {
     }
 }
 
+impl View {
+    /// Of whom the tokens of a mail account are; `None` when nobody gave any. Asks no permission:
+    /// this is the engine's.
+    ///
+    /// # Errors
+    /// Failures of the store.
+    pub fn token_mark(&self, id: ObjectId) -> Result<Option<TokenMark>, Fault> {
+        let key = key(id);
+        match self.reads.get(Family::Timer, &key)? {
+            None => Ok(None),
+            Some(bytes) => Ok(Some(unpack(Family::Timer, &key, &bytes)?)),
+        }
+    }
+}
+
 impl Txn {
+    /// Removes what the tokens of a mail account leave behind.
+    pub(in crate::tree) fn drop_tokens(&mut self, id: ObjectId) {
+        self.remove(Family::Timer, key(id));
+    }
+
     /// Replaces the tokens of a mail account; `None` empties them. The time of update stays, as
     /// with all that the server writes by itself. With `audited` it is somebody's doing.
     ///
@@ -108,6 +143,10 @@ impl Txn {
             }
         }
         body.fields.sort_by_key(|(name, _)| def.field_index(name).unwrap_or(usize::MAX));
+        match tokens {
+            None => self.remove(Family::Timer, key(id)),
+            Some(new) => self.put_packed(Family::Timer, key(id), &new.of)?,
+        }
         head.ctime = self.now;
         self.save(Some((&before, &old)), &mut head, &body, &def)?;
         self.tell_at(&head, What::Record)?;
