@@ -93,7 +93,7 @@ pub(super) async fn returned(ask: &Arc<Ask>) -> Answer {
         }
         // It is not looked at what he came with.
         Err(Failure::Fault(fault)) if fault.kind() == Kind::Unauthenticated => {
-            return Err(Fault::new(Kind::Unauthenticated, message!("oauth2.not_here")).into());
+            return Err(Failure::NotHere);
         }
         found => found?,
     };

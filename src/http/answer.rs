@@ -38,6 +38,8 @@ pub enum Failure {
     Login,
     /// A login by cookie wants to change something without the token that only our pages know.
     Csrf,
+    /// Who began an approval is not logged in where it ends.
+    NotHere,
     /// Too many requests; the seconds after which there is room again.
     Rate(u64),
     /// What failed is this one of several operations, from 0.
@@ -74,7 +76,7 @@ impl Failure {
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Fields(_) => StatusCode::BAD_REQUEST,
             Self::Page => StatusCode::NOT_FOUND,
-            Self::Token | Self::Inactive | Self::Login => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::Inactive | Self::Login | Self::NotHere => StatusCode::UNAUTHORIZED,
             Self::Csrf => StatusCode::FORBIDDEN,
             Self::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Operation(_, inner) => inner.status(),
@@ -93,6 +95,7 @@ impl Failure {
             Self::Inactive => detail("User inactive or deleted."),
             Self::Login => detail("Wrong user name or password."),
             Self::Csrf => detail("CSRF Failed: CSRF token missing or incorrect."),
+            Self::NotHere => detail(&text(&kompira_schema::message!("oauth2.not_here"))),
             Self::Rate(_) => detail("Too many requests."),
             Self::Operation(at, inner) => {
                 let mut body = inner.body(full);
@@ -108,7 +111,9 @@ impl Failure {
             Self::Verb(_) => Kind::NoMethod.code(),
             Self::Fields(_) => Kind::Invalid.code(),
             Self::Page => Kind::NotFound.code(),
-            Self::Token | Self::Inactive | Self::Login => Kind::Unauthenticated.code(),
+            Self::Token | Self::Inactive | Self::Login | Self::NotHere => {
+                Kind::Unauthenticated.code()
+            }
             Self::Csrf => Kind::Denied.code(),
             Self::Rate(_) => Kind::TooMany.code(),
             Self::NotAcceptable | Self::NotJson => Kind::BadRequest.code(),

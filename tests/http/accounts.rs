@@ -111,8 +111,10 @@ fn an_account_is_approved_in_a_browser_renewed_and_cleared() {
     // Who may not write it is refused, and that is written down.
     let user = server.client().post("/-/login", &words).expect(200);
     let word = user.json()["csrf_token"].as_str().unwrap().to_owned();
+    let hers = cookies(&user);
     let hers = [("Cookie", hers.as_str()), ("X-CSRFToken", word.as_str())];
-    stranger.send("POST", "/server.authorize", &hers, b"").expect(403);
+    let refused = stranger.send("POST", "/server.authorize", &hers, b"").expect(403).text();
+    assert!(!refused.contains("CSRF"), "{refused}");
     // It is pasted.
     let address = format!("http://localhost/?state={}&code=other-code", state(&begin()));
     let paste = json!({"redirected_url": address});
