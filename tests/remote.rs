@@ -211,6 +211,24 @@ fn a_killed_server_leaves_nothing_running() {
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
+// rule: operations/killed-server
+#[test]
+fn a_command_whose_helper_is_killed_ends_with_all_of_its_session() {
+    for use_pty in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, other) = (dir.path().join("own"), dir.path().join("other"));
+        let mut request = Request::command(format!(
+            "trap '' HUP; set -m; sleep 300 & echo $! > {}; echo $$ > {}; kill -9 $PPID; sleep 300",
+            other.display(),
+            own.display()
+        ));
+        request.use_pty = use_pty;
+        let outcome = run(request);
+        lost(&outcome);
+        until("all are gone", || !alive(&line_of(&own)) && !alive(&line_of(&other)));
+    }
+}
+
 #[test]
 #[ignore = "a part of a_killed_server_leaves_nothing_running"]
 fn plays_a_server() {

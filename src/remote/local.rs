@@ -3,6 +3,7 @@
 //! Each command hangs on a helper process that hangs on a socket to the server. When the server
 //! is killed the socket closes, and the helper ends the command and all that came from it.
 
+mod bury;
 mod collect;
 mod helper;
 mod wire;
@@ -14,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use secrecy::ExposeSecret;
@@ -165,7 +166,7 @@ fn carry_out(
     handle.0.lock().control = None;
     // The end of the stream makes a helper that still lives end its command.
     let _ = control.shutdown(Shutdown::Both);
-    bury(&mut child, told.as_ref().ok().and_then(|told| told.pid));
+    bury::bury(&mut child, told.as_ref().map_or(true, |told| told.runs));
     judge(told?, request, handle.is_cancelled())
 }
 
@@ -264,34 +265,6 @@ fn send(
     wire::write_json(&mut control, &start)
         .and_then(|()| wire::write_bytes(&mut control, input))
         .map_err(|error| format!("the helper does not listen: {error}"))
-}
-
-/// Waits for the helper's end; one that does not end is killed, and the command's group with it.
-fn bury(helper: &mut Child, group: Option<i32>) {
-    /// The helper needs at most its grace and its rounds, about 2.5 s.
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let until = Instant::now() + PATIENCE;
-    let mut wait = Duration::from_millis(1);
-    loop {
-        match helper.try_wait() {
-            Ok(Some(status)) if status.code().is_some() => return,
-            // Killed by somebody else: the command has nobody who ends it but us.
-            Ok(Some(_)) | Err(_) => break,
-            Ok(None) if Instant::now() < until => {
-                std::thread::sleep(wait);
-                wait = (wait * 2).min(Duration::from_millis(50));
-            }
-            Ok(None) => {
-                let _ = helper.kill();
-                let _ = helper.wait();
-                break;
-            }
-        }
-    }
-    if let Some(group) = group {
-        let group = nix::unistd::Pid::from_raw(group);
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    }
 }
 
 fn judge(told: Collected, request: &Request, cancelled: bool) -> Result<Outcome, String> {

@@ -182,21 +182,23 @@ fn a_killed_server_takes_its_python_along_and_the_call_is_interrupted() {
     let data = dir.path().join("data");
     let mut server = Server::on(&data, &Options::default());
     let client = server.client();
-    let source = "import os\ndef f():\n    print(os.getpid())\n    while True:\n        pass\n";
+    let source = "import os, subprocess\ndef f():\n    started = subprocess.Popen(['sleep', '100000'])\n\
+                  \x20   print(os.getpid(), started.pid)\n    while True:\n        pass\n";
     library(&client, "/root", "lib", source);
     client.create("/root", "loops", "Jobflow", json!({"source": "[x = 1 + ./lib.f()]"}));
     let started = client.post("/root/loops.execute", &json!({})).expect(200).json();
     let process = started.as_str().unwrap().to_owned();
-    let pid = loop {
+    let pids = loop {
         let console = client.get(&process).expect(200).json()["console"].clone();
         match console.as_str().and_then(|text| text.strip_suffix('\n')) {
             Some(pid) => break pid.to_owned(),
             None => std::thread::sleep(std::time::Duration::from_millis(20)),
         }
     };
-    assert!(!is_gone(&pid));
+    let (pid, started) = pids.split_once(' ').unwrap();
+    assert!(!is_gone(pid) && !is_gone(started));
     server.kill();
-    while !is_gone(&pid) {
+    while !is_gone(pid) || !is_gone(started) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let server = Server::on(&data, &Options::default());

@@ -28,8 +28,8 @@ const READ: usize = 64 * 1024;
 /// How a command ended, and what it said.
 pub(super) struct Collected {
     pub(super) ending: Ending,
-    /// Its process group, if it may still be there.
-    pub(super) pid: Option<i32>,
+    /// Whether nobody has told its end: it may still run.
+    pub(super) runs: bool,
     pub(super) out: Result<Data, String>,
     pub(super) err: Result<Data, String>,
 }
@@ -64,7 +64,7 @@ impl Job<'_> {
         let mut out = Pipe::new(out, Stream::Out, request.raw_stdout, self.charset, limit);
         let mut err = Pipe::new(err, Stream::Err, request.raw_stderr, self.charset, limit);
         let mut ending = None;
-        let mut pid = None;
+        let mut runs = true;
         let mut timed_out = false;
         // The moment after which nothing more is awaited.
         let mut last: Option<Instant> = None;
@@ -94,15 +94,15 @@ impl Job<'_> {
             }
             if ready.control {
                 match wire::read_json(&mut control) {
-                    Ok(Report::Started { pid: group }) => {
-                        pid = Some(group);
-                        self.output.started();
-                    }
+                    Ok(Report::Started) => self.output.started(),
                     Ok(Report::Exited { status }) => {
-                        pid = None;
+                        runs = false;
                         ending = Some(Ending::Exited(status));
                     }
-                    Ok(Report::Failed { message }) => ending = Some(Ending::Failed(message)),
+                    Ok(Report::Failed { message }) => {
+                        runs = false;
+                        ending = Some(Ending::Failed(message));
+                    }
                     Err(_) => ending = Some(Ending::Vanished),
                 }
                 if ending.is_some() {
@@ -122,7 +122,7 @@ impl Job<'_> {
                 Err(_) => {}
             }
         }
-        Ok(Collected { ending, pid, out: out.finish(self.output), err })
+        Ok(Collected { ending, runs, out: out.finish(self.output), err })
     }
 }
 

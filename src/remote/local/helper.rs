@@ -141,7 +141,7 @@ fn carry_out(
         child
     };
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(|error| error.to_string())?);
-    let _ = wire::write_json(control, &Report::Started { pid: pid.as_raw() });
+    let _ = wire::write_json(control, &Report::Started);
     let copier = match terminal {
         Some(terminal) => Some(terminal.attach(input)?),
         None => {

@@ -61,8 +61,8 @@ pub(super) enum Work {
 /// What the helper says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Report {
-    /// The command runs; its process group has this number.
-    Started { pid: i32 },
+    /// The command runs.
+    Started,
     /// It could not be started.
     Failed { message: String },
     /// It ended: exit status, or 128 + N for signal N.
