@@ -6,6 +6,7 @@
 
 pub mod charset;
 pub mod copy;
+pub mod hide;
 pub mod local;
 pub mod mail;
 pub mod mailbox;
@@ -27,7 +28,7 @@ use secrecy::SecretString;
 pub use charset::Charset;
 pub use manager::Manager;
 pub use names::Names;
-pub use network::{Network, Trust};
+pub use network::{Network, Patience, Trust};
 
 /// Most bytes of a command line, of a script, and of the arguments of a script.
 ///

@@ -90,6 +90,18 @@ pub const QUEUE_MESSAGES_MAX: usize = 100_000;
 /// Bytes of one channel's messages. Decided: 64 MiB.
 pub const QUEUE_BYTES_MAX: usize = 64 * MIB;
 
+// --- mail ------------------------------------------------------------------------------------
+
+/// Seconds for which a mail server may be talked to until it has taken a mail. Decided: as the
+/// longest step of RFC 5321, twice.
+pub const MAIL_SEND_SECONDS: u64 = 1_200;
+/// Bytes of a mail that give its server a further second. Reason: slow lines, large attachments.
+pub const MAIL_SEND_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// Seconds that a mail server may take to say good-bye. Reason: it changes nothing any more.
+pub const MAIL_LEAVE_SECONDS: u64 = 5;
+/// Seconds that one mail of a mailbox may take. Reason: it holds room that others wait for.
+pub const MAIL_FETCH_SECONDS: u64 = 600;
+
 // --- records, YAML, exports ------------------------------------------------------------------
 
 /// A record file (YAML). Reason: as a request body; larger attachments have files of their own.

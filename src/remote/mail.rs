@@ -1,19 +1,20 @@
 //! Mail of jobflows: composing it and handing it to a server (rule: `language/mailto`).
 
+mod guard;
+mod smtp;
+
 use std::time::Duration;
 
+use lettre::Message;
 use lettre::address::Envelope;
 use lettre::message::header::{
     ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::Charset;
-use super::network::{self, Network, Trust};
+pub use smtp::{greet, send};
 
 /// A mail.
 #[derive(Debug, Clone, Default)]
@@ -238,81 +239,6 @@ fn marks(mail: &Mail, ids: &[String], text: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// Hands a mail to a server.
-///
-/// # Errors
-/// No connection, a refusal: in words.
-pub async fn send(
-    server: &Server,
-    network: &Network,
-    envelope: &Envelope,
-    mail: &[u8],
-) -> Result<(), String> {
-    let transport = transport(server, network)?;
-    transport.send_raw(envelope, mail).await.map(drop).map_err(|error| told(&error))
-}
-
-/// Greets a server, and logs in if the settings say so.
-///
-/// # Errors
-/// As [`send`].
-pub async fn greet(server: &Server, network: &Network) -> Result<(), String> {
-    match transport(server, network)?.test_connection().await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("the server does not answer".to_owned()),
-        Err(error) => Err(told(&error)),
-    }
-}
-
-fn transport(
-    server: &Server,
-    network: &Network,
-) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    // The first one wins; all of ours are the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let standard = match (server.tls, server.ssl) {
-        (_, true) => 465,
-        (true, false) => 587,
-        (false, false) => 25,
-    };
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.as_str())
-        .port(server.port.unwrap_or(standard))
-        .timeout(server.timeout);
-    if server.tls || server.ssl {
-        let mut parameters = TlsParameters::builder(server.host.clone());
-        if let Trust::Only(authorities) = &network.trust {
-            parameters = parameters.certificate_store(CertificateStore::None);
-            for one in authorities {
-                let one = Certificate::from_der(one.to_vec()).map_err(|error| told(&error))?;
-                parameters = parameters.add_root_certificate(one);
-            }
-        }
-        let parameters = parameters.build().map_err(|error| told(&error))?;
-        let tls = if server.ssl { Tls::Wrapper(parameters) } else { Tls::Required(parameters) };
-        builder = builder.tls(tls);
-    }
-    if let (Some(user), Some(password)) = (&server.user, &server.password) {
-        let word = password.expose_secret().to_owned();
-        builder = builder.credentials(Credentials::new(user.clone(), word));
-        if server.oauth2 {
-            builder = builder.authentication(vec![Mechanism::Xoauth2]);
-        }
-    }
-    Ok(builder.build())
-}
-
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(why) = network::bad_certificate(error) {
-        return format!("the mail server cannot be trusted: {why}");
-    }
-    match error.source() {
-        Some(cause) if !error.to_string().contains(&cause.to_string()) => {
-            format!("{error}: {cause}")
-        }
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

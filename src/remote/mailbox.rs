@@ -16,6 +16,7 @@ use std::time::Duration;
 use kompira_schema::limits::QUEUE_BYTES_MAX;
 use secrecy::SecretString;
 
+use super::hide;
 use super::network::Network;
 
 /// Most bytes of one mail. Reason: a channel must be able to hold it.
@@ -26,9 +27,6 @@ pub const LISTED_MAX: usize = 10_000;
 
 /// How long connecting, logging in and opening may take together, whatever the settings say.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(600);
-
-/// How long one mail may take. Reason: it holds room that other mailboxes wait for.
-const FETCH_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The language of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +84,9 @@ impl Account {
     }
 }
 
+/// After this, a failure has the words of the server.
+const SAYS: &str = "the mail server says: ";
+
 /// Why something failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -93,11 +94,26 @@ pub enum Trouble {
     Refused(String),
     /// The connection is of no use any more.
     Broken(String),
-    /// As [`Trouble::Broken`], since the answer was longer than any may be.
+    /// As [`Trouble::Broken`], since the answer was longer, or took longer, than any may.
     Excess(String),
 }
 
 impl Trouble {
+    /// The same without secrets.
+    fn hidden(self, secrets: &[SecretString]) -> Self {
+        let secrets: Vec<_> = secrets.iter().collect();
+        // Our own words hold none; that a word is missing there would tell a secret.
+        let hidden = |why: String| match why.split_once(SAYS) {
+            Some((ours, theirs)) => format!("{ours}{SAYS}{}", hide::line(theirs, &secrets)),
+            None => why,
+        };
+        match self {
+            Self::Refused(why) => Self::Refused(hidden(why)),
+            Self::Broken(why) => Self::Broken(hidden(why)),
+            Self::Excess(why) => Self::Excess(hidden(why)),
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn text(self) -> String {
@@ -140,7 +156,12 @@ pub enum Fetched {
 
 /// An open mailbox.
 #[derive(Debug)]
-pub struct Mailbox(Inner);
+pub struct Mailbox {
+    inner: Inner,
+    /// What the server was told, and may repeat.
+    secrets: Vec<SecretString>,
+    fetch_time: Duration,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -156,13 +177,18 @@ impl Mailbox {
     pub async fn open(account: &Account, network: &Network) -> Result<Self, Trouble> {
         let work = async {
             let wire = wire::Wire::connect(account, network).await?;
-            Ok(Self(match account.protocol {
+            Ok(match account.protocol {
                 Protocol::Imap => Inner::Imap(imap::Imap::open(wire, account).await?),
                 Protocol::Pop => Inner::Pop(pop3::Pop::open(wire, account).await?),
-            }))
+            })
         };
         let late = |_| Err(Trouble::Broken("the mailbox was not opened in time".to_owned()));
-        Box::pin(tokio::time::timeout(OPEN_TIME_MAX, work)).await.unwrap_or_else(late)
+        let opened = Box::pin(tokio::time::timeout(OPEN_TIME_MAX, work)).await;
+        let secrets: Vec<_> = account.secret.iter().cloned().collect();
+        match opened.unwrap_or_else(late) {
+            Ok(inner) => Ok(Self { inner, secrets, fetch_time: network.patience.fetch }),
+            Err(trouble) => Err(trouble.hidden(&secrets)),
+        }
     }
 
     /// What is there to be taken.
@@ -170,26 +196,28 @@ impl Mailbox {
     /// # Errors
     /// As [`Mailbox::open`].
     pub async fn list(&mut self) -> Result<Listing, Trouble> {
-        match &mut self.0 {
+        let listed = match &mut self.inner {
             Inner::Imap(imap) => imap.list().await,
             Inner::Pop(pop) => pop.list().await,
-        }
+        };
+        listed.map_err(|trouble| trouble.hidden(&self.secrets))
     }
 
     /// Reads a mail of at most `most` bytes; nothing changes on the server.
     ///
     /// # Errors
-    /// As [`Mailbox::open`].
+    /// As [`Mailbox::open`]; [`Trouble::Excess`] when it takes too long.
     pub async fn fetch(&mut self, mail: &Listed, most: usize) -> Result<Fetched, Trouble> {
         let most = most.min(MAIL_BYTES_MAX);
         let work = async {
-            match &mut self.0 {
+            match &mut self.inner {
                 Inner::Imap(imap) => imap.fetch(mail.number, most).await,
                 Inner::Pop(pop) => pop.fetch(mail.number, most).await,
             }
         };
-        let late = |_| Err(Trouble::Broken("a mail did not come in time".to_owned()));
-        Box::pin(tokio::time::timeout(FETCH_TIME_MAX, work)).await.unwrap_or_else(late)
+        let late = |_| Err(Trouble::Excess("a mail did not come in time".to_owned()));
+        let fetched = Box::pin(tokio::time::timeout(self.fetch_time, work)).await;
+        fetched.unwrap_or_else(late).map_err(|trouble| trouble.hidden(&self.secrets))
     }
 
     /// Marks a mail as taken; answers whether that holds already, or from [`Mailbox::close`] on.
@@ -197,10 +225,11 @@ impl Mailbox {
     /// # Errors
     /// As [`Mailbox::open`].
     pub async fn mark(&mut self, mail: &Listed) -> Result<bool, Trouble> {
-        match &mut self.0 {
+        let marked = match &mut self.inner {
             Inner::Imap(imap) => imap.mark(mail.number).await,
             Inner::Pop(pop) => pop.mark(mail.number).await.map(|()| false),
-        }
+        };
+        marked.map_err(|trouble| trouble.hidden(&self.secrets))
     }
 
     /// Ends the connection; what was marked has been deleted.
@@ -208,10 +237,11 @@ impl Mailbox {
     /// # Errors
     /// The server did not confirm that: some of it may still be there.
     pub async fn close(self) -> Result<(), Trouble> {
-        match self.0 {
+        let closed = match self.inner {
             Inner::Imap(imap) => imap.close().await,
             Inner::Pop(pop) => pop.close().await,
-        }
+        };
+        closed.map_err(|trouble| trouble.hidden(&self.secrets))
     }
 }
 

@@ -80,15 +80,23 @@ impl Names {
     /// # Errors
     /// As [`Names::find`]; nobody answers.
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let mut failed = None;
-        for address in self.find(host).await? {
-            match TcpStream::connect((address, port)).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failed = Some(error),
-            }
-        }
-        Err(failed.unwrap_or_else(|| io::Error::other(format!("{host} has no address"))))
+        reach(&self.find(host).await?, port).await
     }
+}
+
+/// Connects to the first of some addresses that answers.
+///
+/// # Errors
+/// Nobody answers.
+pub async fn reach(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+    let mut failed = None;
+    for &address in addresses {
+        match TcpStream::connect((address, port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::Error::other("it has no address")))
 }
 
 impl Resolve for Names {

@@ -2,8 +2,13 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kompira_schema::limits::{
+    MAIL_FETCH_SECONDS, MAIL_LEAVE_SECONDS, MAIL_SEND_BYTES_PER_SECOND, MAIL_SEND_SECONDS,
+};
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, RootCertStore, crypto};
 
@@ -16,6 +21,49 @@ pub struct Network {
     pub names: Names,
     /// Whom it believes.
     pub trust: Trust,
+    /// How long mail servers may take.
+    pub patience: Patience,
+}
+
+/// How long mail servers may take, whatever the settings say.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To take a small mail, from connecting on.
+    pub send: Duration,
+    /// To say good-bye afterwards.
+    pub leave: Duration,
+    /// To give a mail.
+    pub fetch: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            send: Duration::from_secs(MAIL_SEND_SECONDS),
+            leave: Duration::from_secs(MAIL_LEAVE_SECONDS),
+            fetch: Duration::from_secs(MAIL_FETCH_SECONDS),
+        }
+    }
+}
+
+impl Patience {
+    /// To take a mail of so many bytes.
+    #[must_use]
+    pub fn send(&self, bytes: usize) -> Duration {
+        self.send.saturating_add(Duration::from_secs(bytes as u64 / MAIL_SEND_BYTES_PER_SECOND))
+    }
+}
+
+/// Whether all of these are of this machine: what is sent there is not on any network.
+#[must_use]
+pub fn are_here(addresses: &[IpAddr]) -> bool {
+    addresses.iter().all(|address| address.to_canonical().is_loopback())
+}
+
+/// Why a token is not sent, and which field helps.
+#[must_use]
+pub fn in_clear(field: &str) -> String {
+    format!("the OAuth2 token would be sent in the clear: switch {field} on")
 }
 
 /// Whose signatures on certificates count.

@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::hide;
 use super::network::Network;
 use super::web;
 
@@ -174,7 +175,7 @@ fn read(status: u16, body: &[u8], secrets: &[&SecretString]) -> Result<Tokens, S
         .map_err(|_| format!("its answer (status {status}) cannot be read"))?;
     if let Some(error) = said.error {
         let detail = said.error_description.map(|text| format!(" ({text})")).unwrap_or_default();
-        return Err(shown(&format!("{error}{detail}"), secrets));
+        return Err(hide::line(&format!("{error}{detail}"), secrets));
     }
     if !(200..300).contains(&status) {
         return Err(format!("it answers with status {status}"));
@@ -208,20 +209,6 @@ fn token(text: Option<String>) -> Option<SecretString> {
             && text.bytes().all(|byte| (0x21..0x7f).contains(&byte))
     };
     text.filter(fits).map(SecretString::from)
-}
-
-/// What a provider said, for people: one short line without secrets.
-#[must_use]
-pub fn shown(text: &str, secrets: &[&SecretString]) -> String {
-    const SHOWN_MAX: usize = 300;
-    let mut text = text.to_owned();
-    for secret in secrets {
-        let secret = secret.expose_secret();
-        if !secret.is_empty() {
-            text = text.replace(secret, "***");
-        }
-    }
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MAX).collect()
 }
 
 /// Where somebody is asked to approve.

@@ -112,7 +112,7 @@ impl View {
     ) -> Result<Paged, Fault> {
         let around = self.object_head(dir)?;
         self.need_of(who, &around, |access| access.read, "read")?;
-        let Some(plan) = Plan::new(self, &around, query)? else {
+        let Some(plan) = Plan::new(self, who, &around, query)? else {
             let explain = Explain { source: "nothing".into(), examined: 0, sorted: false };
             let found = Found { ids: Vec::new(), total: 0 };
             return Ok(Paged { found, next: None, explain });

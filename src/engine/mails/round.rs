@@ -181,7 +181,13 @@ impl Look {
         name: Option<MailName>,
         names: &mut Names,
     ) -> Result<Option<MailName>, Stop> {
-        if name.is_some_and(|name| self.round.left.contains(&name)) {
+        // One without a name is known by its size, among those that are left.
+        let size = mail.size.to_be_bytes();
+        let known = name.unwrap_or_else(|| names.at(&size));
+        if self.round.left.contains(&known) {
+            if name.is_none() {
+                names.next(&size);
+            }
             return Ok(name);
         }
         if let Some(name) = name
@@ -191,17 +197,20 @@ impl Look {
             return Ok(Some(name));
         }
         if mail.size > MAIL_BYTES_MAX as u64 {
-            let known = name.unwrap_or_else(|| names.next(&mail.size.to_be_bytes()));
-            if !self.round.left.contains(&known) {
-                self.leave(mail, Some(known));
+            if name.is_none() {
+                names.next(&size);
             }
+            self.leave(mail, known, "it is too large");
             return Ok(name);
         }
         let (fetched, _room) = self.fetch(mailbox, mail).await;
         let bytes = match fetched {
             Ok(Fetched::Mail(bytes)) => bytes,
             Ok(Fetched::TooLarge) => {
-                self.leave(mail, name);
+                if name.is_none() {
+                    names.next(&size);
+                }
+                self.leave(mail, known, "it is too large");
                 return Ok(name);
             }
             Ok(Fetched::Gone) => return Ok(name),
@@ -210,7 +219,7 @@ impl Look {
                 return Ok(name);
             }
             Err(Trouble::Excess(why)) => {
-                self.leave(mail, name);
+                self.leave(mail, known, &why);
                 return Err(Stop::Broken(why));
             }
             Err(Trouble::Broken(why)) => return Err(Stop::Broken(why)),
@@ -285,12 +294,12 @@ impl Look {
         Ok(())
     }
 
-    /// Lets a mail be that is too large.
-    fn leave(&mut self, mail: &Listed, name: Option<MailName>) {
+    /// Lets a mail be that cannot be had.
+    fn leave(&mut self, mail: &Listed, name: MailName, why: &str) {
         if self.round.left.len() + self.left.len() < LEFT_MAX {
-            self.left.extend(name);
+            self.left.push(name);
         }
-        let told = format!("a mail of {} bytes is too large and stays on the server", mail.size);
+        let told = format!("a mail of {} bytes stays on the server: {why}", mail.size);
         tracing::warn!(channel = self.round.channel.0, told, "mail left");
         self.lines.push(told);
     }
@@ -399,8 +408,14 @@ impl Names {
     }
 
     fn next(&mut self, called: &[u8]) -> MailName {
-        let count = self.seen.entry(called.to_vec()).or_default();
-        *count += 1;
+        let name = self.at(called);
+        *self.seen.entry(called.to_vec()).or_default() += 1;
+        name
+    }
+
+    /// What the next one will be that is called so.
+    fn at(&self, called: &[u8]) -> MailName {
+        let count = self.seen.get(called).map_or(1, |seen| seen + 1);
         let mut hasher = blake3::Hasher::new();
         hasher.update(&count.to_be_bytes());
         hasher.update(called);

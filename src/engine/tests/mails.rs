@@ -266,7 +266,7 @@ fn a_mail_that_is_too_large_stays_and_is_told_once() {
     world.until("the other one is taken", || queue(&world, id) == [MAILS[0]]);
     assert_eq!(fake.left().len(), 1);
     let told = log(&world, id);
-    assert_eq!(told.matches("too large and stays").count(), 1, "{told}");
+    assert_eq!(told.matches("stays on the server: it is too large").count(), 1, "{told}");
     assert!(!fake.state().heard.contains(&"RETR 1".to_owned()), "it is not even read");
 }
 
@@ -314,5 +314,34 @@ fn a_server_that_understates_its_mails_is_read_all_the_same() {
         looks(&world, &fake, 1);
         world.until("both are taken", || queue(&world, id) == [large.as_str(), MAILS[0]]);
         world.until("they are gone", || fake.left().is_empty());
+    }
+}
+
+// rule: operations/mail-channels
+#[test]
+fn a_mail_that_does_not_come_in_time_stops_no_other() {
+    for (protocol, named) in [(Protocol::Imap, true), (Protocol::Pop, true), (Protocol::Pop, false)]
+    {
+        let world = World::new();
+        let patience =
+            crate::remote::Patience { fetch: Duration::from_millis(100), ..Default::default() };
+        let network = crate::remote::Network { patience, ..Default::default() };
+        assert!(world.engine().inner.network.set(network).is_ok());
+        begin(&world);
+        // Of one size.
+        let fake = Fake::start(protocol, &MAILS[..2]);
+        let (first, second) = match fake.is_pop() {
+            true => ("RETR 1", "RETR 2"),
+            false => ("FETCH 11 (UID BODY", "FETCH 12 (UID BODY"),
+        };
+        fake.state().stalls = Some(first);
+        fake.state().names = named;
+        let id = channel(&world, &fake, &[("action_type", "ExecuteJobflow".into())]);
+        let asked =
+            |word: &str| fake.state().heard.iter().filter(|line| line.contains(word)).count();
+        until(&world, "the next one is asked for", || asked(second) > 0);
+        assert_eq!(asked(first), 1);
+        let told = log(&world, id);
+        assert!(told.contains("stays on the server: a mail did not come in time"), "{told}");
     }
 }

@@ -19,7 +19,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Issuer, NewTokens, alone, ask, cannot_store, chosen, end, text};
 use crate::engine::Engine;
 use crate::engine::inner::Inner;
-use crate::remote::oauth2::{Approval, Grant, Returned, shown};
+use crate::remote::hide;
+use crate::remote::oauth2::{Approval, Grant, Returned};
 use crate::store::Durability;
 
 /// How long somebody may take to approve.
@@ -185,7 +186,7 @@ impl Engine {
         let refused =
             |why: String| Fault::new(Kind::Outside, message!("oauth2.refused", why = why));
         if let Some(error) = returned.error {
-            return Err(refused(shown(&error, &[])));
+            return Err(refused(hide::line(&error, &[])));
         }
         let code =
             returned.code.filter(|code| (1..=CODE_BYTES_MAX).contains(&code.expose_secret().len()));

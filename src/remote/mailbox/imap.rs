@@ -3,7 +3,7 @@
 mod response;
 
 use super::wire::{Wire, shown};
-use super::{Account, Fetched, LISTED_MAX, Listed, Listing, Mode, Trouble, login};
+use super::{Account, Fetched, LISTED_MAX, Listed, Listing, Mode, SAYS, Trouble, login};
 use response::Response;
 use zeroize::Zeroizing;
 
@@ -308,5 +308,5 @@ fn numbers(set: &[u32]) -> String {
 }
 
 fn bye(response: &Response) -> Trouble {
-    Trouble::Broken(format!("the mail server says: {}", shown(response.text())))
+    Trouble::Broken(format!("{SAYS}{}", shown(response.text())))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::wire::{Segment, Wire, shown};
-use super::{Account, Fetched, LISTED_MAX, Listed, Listing, Trouble, login};
+use super::{Account, Fetched, LISTED_MAX, Listed, Listing, SAYS, Trouble, login};
 
 #[derive(Debug)]
 pub(super) struct Pop {
@@ -175,7 +175,7 @@ fn read(line: &[u8], to: &str) -> Result<Vec<u8>, Trouble> {
         return Ok(rest.to_vec());
     }
     match line.strip_prefix(b"-ERR") {
-        Some(why) => Err(Trouble::Refused(format!("{to}: the mail server says: {}", shown(why)))),
+        Some(why) => Err(Trouble::Refused(format!("{to}: {SAYS}{}", shown(why)))),
         None => Err(Trouble::Broken("this is no POP3 server".to_owned())),
     }
 }

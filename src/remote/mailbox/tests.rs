@@ -249,3 +249,33 @@ fn a_mail_that_is_larger_than_asked_for_is_passed_over() {
         });
     }
 }
+
+/// What finds an address at which nobody is asked.
+fn elsewhere() -> Network {
+    let names =
+        crate::remote::Names::with(|_| Ok(vec![std::net::Ipv4Addr::new(192, 0, 2, 1).into()]));
+    Network { names, ..Network::default() }
+}
+
+// rule: operations/mail-tls
+#[test]
+fn a_token_is_not_sent_in_the_clear() {
+    for fake in both() {
+        let account =
+            Account { oauth2: true, secret: Some("token".to_owned().into()), ..fake.account() };
+        assert_eq!(checked(&account), Ok(()));
+        let far = Account { host: "mail.test".into(), ..account };
+        let told = wait(check(&far, &elsewhere())).unwrap_err();
+        assert_eq!(told, "the OAuth2 token would be sent in the clear: switch SSL on");
+    }
+}
+
+// rule: operations/mail-oauth2
+#[test]
+fn a_server_that_repeats_a_secret_is_told_without_it() {
+    let fake = Fake::start(Protocol::Imap, &[]);
+    fake.state().greeting = Some("* BYE cGFzcyB3b3Jk and pass%20word and pass word\r\n");
+    let told = checked(&fake.account()).unwrap_err();
+    assert_eq!(told.matches("***").count(), 3, "{told}");
+    assert!(!told.contains("pass"), "{told}");
+}

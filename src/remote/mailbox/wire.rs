@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Account, MAIL_BYTES_MAX, Trouble};
+use crate::remote::names;
 use crate::remote::network::{self, Network};
 
 /// Most bytes of a line that are kept. What is longer is cut; servers list what they found so.
@@ -65,7 +66,12 @@ impl Wire {
         let failed = |why: &dyn fmt::Display| {
             Trouble::Broken(format!("cannot connect to {} port {}: {why}", at.0, at.1))
         };
-        let stream = within(account.timeout, network.names.connect(at.0, at.1)).await?;
+        let found = within(account.timeout, network.names.find(at.0)).await?;
+        let found = found.map_err(|error| failed(&error))?;
+        if account.oauth2 && !account.tls && !network::are_here(&found) {
+            return Err(Trouble::Refused(network::in_clear("SSL")));
+        }
+        let stream = within(account.timeout, names::reach(&found, at.1)).await?;
         let stream = stream.map_err(|error| failed(&error))?;
         let stream: Box<dyn Stream> = if account.tls {
             let name =
@@ -183,9 +189,8 @@ async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Re
     }
 }
 
-/// What a server said, for people: one short line without control characters.
+/// What a server said. It is made a short line for people where it is known what to hide in it.
 pub(super) fn shown(text: &[u8]) -> String {
-    const SHOWN_MAX: usize = 300;
     let text = String::from_utf8_lossy(text.get(..LINE_MAX.min(text.len())).unwrap_or(&[]));
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MAX).collect()
+    text.trim().to_owned()
 }

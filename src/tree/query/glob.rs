@@ -68,7 +68,10 @@ impl View {
         let row_type = table_type(self, &around)?;
         let row_def = row_type.map(|id| self.type_def(id)).transpose()?;
         let order = match page.order_by.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => Order::parse(text, row_def.as_deref())?,
+            Some(text) => {
+                let told = super::plan::tells(self, who, row_type);
+                Order::parse(text, row_def.as_deref(), told)?
+            }
             None => {
                 let said = super::plan::text_field(self, &around, "orderBy")?;
                 Order::of_container(&said, row_def.as_deref())

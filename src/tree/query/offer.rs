@@ -92,7 +92,8 @@ impl View {
         }
         query.conditions.extend_from_slice(narrower);
         let order = page.order_by.as_deref().or(said.order_by.as_deref());
-        let order = order.filter(|text| !text.is_empty()).map(|text| Order::parse(text, None));
+        let order =
+            order.filter(|text| !text.is_empty()).map(|text| Order::parse(text, None, false));
         // An order that cannot be is ignored.
         let order = order.and_then(Result::ok);
         let mut places: Vec<(ObjectId, Depth)> = Vec::new();

@@ -37,13 +37,13 @@ pub(super) enum Direction {
 
 impl Order {
     /// Reads `a,-b,field:f,-field:g`.
-    pub(super) fn parse(text: &str, def: Option<&TypeDef>) -> Result<Self, Fault> {
-        words(text).map(|key| read_key(key, def)).collect::<Result<_, _>>().map(Self)
+    pub(super) fn parse(text: &str, def: Option<&TypeDef>, told: bool) -> Result<Self, Fault> {
+        words(text).map(|key| read_key(key, def, told)).collect::<Result<_, _>>().map(Self)
     }
 
     /// The default order of a container; a key that cannot be is passed over.
     pub(super) fn of_container(text: &str, def: Option<&TypeDef>) -> Self {
-        let keys: Vec<_> = words(text).filter_map(|key| read_key(key, def).ok()).collect();
+        let keys: Vec<_> = words(text).filter_map(|key| read_key(key, def, false).ok()).collect();
         if keys.is_empty() {
             return Self(vec![(By::Attribute(Attribute::Path), Direction::Up)]);
         }
@@ -128,13 +128,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|key| !key.is_empty())
 }
 
-fn read_key(key: &str, def: Option<&TypeDef>) -> Result<(By, Direction), Fault> {
+fn read_key(key: &str, def: Option<&TypeDef>, told: bool) -> Result<(By, Direction), Fault> {
     let (name, direction) = match key.strip_prefix('-') {
         Some(name) => (name, Direction::Down),
         None => (key, Direction::Up),
     };
     let by = match name.strip_prefix("field:") {
-        Some(field) => By::Field(sortable(field, key, def)?),
+        Some(field) => By::Field(sortable(field, key, def, told)?),
         None => By::Attribute(Attribute::named(name).ok_or_else(|| Attribute::unknown(key))?),
     };
     Ok((by, direction))
@@ -150,9 +150,9 @@ pub(in crate::tree) fn compare_keys(left: Option<&Scalar>, right: Option<&Scalar
     }
 }
 
-fn sortable(field: &str, key: &str, def: Option<&TypeDef>) -> Result<String, Fault> {
+fn sortable(field: &str, key: &str, def: Option<&TypeDef>, told: bool) -> Result<String, Fault> {
     let def = def.ok_or_else(|| bad(message!("find.no_type", key = key)))?;
-    let found = def.field(field).ok_or_else(|| unknown_field(key, def))?;
+    let found = def.field(field).ok_or_else(|| unknown_field(key, def, told))?;
     match found.field_type.shape {
         Shape::One(Elem::Password) | Shape::Array(_) | Shape::Dictionary(_) => {
             Err(bad(message!("find.not_sortable", key = key)))

@@ -95,7 +95,12 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Reads a query; `None` when nothing can match.
-    pub(super) fn new(view: &View, around: &Head, query: &Query) -> Result<Option<Self>, Fault> {
+    pub(super) fn new(
+        view: &View,
+        who: &Caller,
+        around: &Head,
+        query: &Query,
+    ) -> Result<Option<Self>, Fault> {
         let mut attributes = Vec::new();
         let mut by_field = Vec::new();
         let mut types = None;
@@ -119,11 +124,12 @@ impl Plan {
             _ => table_type(view, around)?,
         };
         let def = known.map(|id| view.type_def(id)).transpose()?;
+        let told = tells(view, who, known);
         let mut fields = Vec::new();
         for (name, key, value) in by_field {
             let Some(def) = &def else { return Err(bad(message!("find.no_type", key = key))) };
             let (name, lookup) = Lookup::split(name);
-            let field = def.field(name).ok_or_else(|| unknown_field(key, def))?;
+            let field = def.field(name).ok_or_else(|| unknown_field(key, def, told))?;
             let mut read = |value: &Value| read_field(view, field, value);
             let test = match lookup {
                 Lookup::Search => Test::typed(view, key, field, value)?,
@@ -132,7 +138,7 @@ impl Plan {
             fields.push((name.to_owned(), test));
         }
         let order = match query.order_by.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => Order::parse(text, def.as_deref())?,
+            Some(text) => Order::parse(text, def.as_deref(), told)?,
             None => Order::of_container(&text_field(view, around, "orderBy")?, def.as_deref()),
         };
         if attributes.iter().any(|(_, test)| test.is_impossible()) {
@@ -364,9 +370,18 @@ pub(super) fn field_lookups(field: &FieldDef) -> &'static [Lookup] {
     }
 }
 
-/// The failure that a type has no such field.
-pub(super) fn unknown_field(key: &str, def: &TypeDef) -> Fault {
-    let known: Vec<_> = def.fields().take(20).map(|field| field.name.as_str()).collect();
+/// Whether the names of a type's fields may be told: only to who may read the type.
+pub(super) fn tells(view: &View, who: &Caller, type_id: Option<ObjectId>) -> bool {
+    type_id.is_some_and(|id| view.access(who, id).is_ok_and(|access| access.read))
+}
+
+/// The failure that a type has no such field; `told`: it says which ones it has.
+pub(super) fn unknown_field(key: &str, def: &TypeDef, told: bool) -> Fault {
+    if !told {
+        return bad(message!("find.unknown_field", key = key));
+    }
+    let visible = def.fields().filter(|field| !field.field_type.qualifiers.invisible);
+    let known: Vec<_> = visible.take(20).map(|field| field.name.as_str()).collect();
     bad(message!("find.unknown", key = key, known = known.join(", ")))
 }
 

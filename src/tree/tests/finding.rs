@@ -88,3 +88,40 @@ fn what_cannot_be_asked_is_an_error_and_pages_are_cut() {
     assert!(view.find(&root(), world.id("/user"), &past).unwrap().ids.is_empty());
     assert_eq!(kind_of(view.find(&guest(), world.id("/root"), &past)), Some(Kind::Denied));
 }
+
+// rule: tree/find
+#[test]
+fn fields_are_named_only_to_who_may_read_the_type() {
+    let world = small();
+    let access = |rights| {
+        let mut acl = crate::auth::Acl::default();
+        acl.groups.push(crate::auth::GroupEntry {
+            group: crate::auth::Group::OTHER,
+            rights,
+            priority: 0,
+        });
+        Patch { acl: Some(acl), ..Patch::default() }
+    };
+    let all = access(crate::auth::Rights::ALL);
+    let (dir, kind) = (world.id("/user/b"), world.id("/system/types/SmtpServer"));
+    world.write(&root(), |txn| txn.update(dir, None, all.clone())).unwrap();
+    let told = |who: &Caller, query: &Query| {
+        let fault = world.tree.view().find(who, dir, query).unwrap_err();
+        assert_eq!(fault.kind(), Kind::BadRequest);
+        fault.told().text(kompira_schema::catalogue::Lang::En)
+    };
+    let of = ("type_object", Value::from("/system/types/SmtpServer"));
+    let queries = [
+        query(&[of.clone(), ("field:nothing", "x".into())], None),
+        query(&[of], Some("field:nothing")),
+    ];
+    let none = Patch { acl: Some(crate::auth::Acl::default()), ..Patch::default() };
+    for query in &queries {
+        world.write(&root(), |txn| txn.update(kind, None, all.clone())).unwrap();
+        let text = told(&guest(), query);
+        assert!(text.contains("hostname") && !text.contains("refresh_token"), "{text}");
+        world.write(&root(), |txn| txn.update(kind, None, none.clone())).unwrap();
+        let text = told(&guest(), query);
+        assert!(text.contains("nothing") && !text.contains("hostname"), "{text}");
+    }
+}

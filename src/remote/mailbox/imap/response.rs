@@ -1,7 +1,7 @@
 //! What an IMAP server says: a line, with blocks of bytes between its parts.
 
-use super::super::Trouble;
 use super::super::wire::{LINE_MAX, Wire, shown};
+use super::super::{SAYS, Trouble};
 
 /// Stands in the text where a block was.
 const BLOCK: u8 = 0;
@@ -66,7 +66,7 @@ impl Response {
             Some(at) => rest.split_at(at),
             None => (rest, &b""[..]),
         };
-        let told = || format!("{name}: the mail server says: {}", shown(why));
+        let told = || format!("{name}: {SAYS}{}", shown(why));
         Some(match word.to_ascii_uppercase().as_slice() {
             b"OK" => Ok(()),
             b"NO" | b"BAD" => Err(Trouble::Refused(told())),

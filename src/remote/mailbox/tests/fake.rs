@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) chatter: usize,
     /// It hangs up, once, at a command that holds this word.
     pub(crate) hang_up: Option<(&'static str, Moment)>,
+    /// It never answers a command that holds this word.
+    pub(crate) stalls: Option<&'static str>,
     /// What it was asked, in order.
     pub(crate) heard: Vec<String>,
 }
@@ -66,6 +68,7 @@ impl Fake {
             greeting: None,
             chatter: 0,
             hang_up: None,
+            stalls: None,
             heard: Vec::new(),
         }));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -193,6 +196,15 @@ fn serve(protocol: Protocol, stream: TcpStream, state: &Mutex<State>) {
     }
 }
 
+/// Waits for the client to leave, when it is to say nothing.
+fn stalls(client: &mut Client, state: &Mutex<State>, line: &str) -> Option<()> {
+    if state.lock().stalls.is_some_and(|word| line.contains(word)) {
+        while client.line().is_some() {}
+        return None;
+    }
+    Some(())
+}
+
 /// Whether to hang up now.
 fn hangs_up(state: &Mutex<State>, line: &str, moment: Moment) -> bool {
     let mut state = state.lock();
@@ -216,6 +228,7 @@ fn imap(client: &mut Client, state: &Mutex<State>) -> Option<()> {
         line.push_str(&client.line()?);
     }
     state.lock().heard.push(line.clone());
+    stalls(client, state, &line)?;
     if hangs_up(state, &line, Moment::Before) {
         return None;
     }
@@ -314,6 +327,7 @@ fn imap(client: &mut Client, state: &Mutex<State>) -> Option<()> {
 fn pop(client: &mut Client, state: &Mutex<State>, deleted: &mut Vec<u32>) -> Option<()> {
     let line = client.line()?;
     state.lock().heard.push(line.clone());
+    stalls(client, state, &line)?;
     if hangs_up(state, &line, Moment::Before) {
         return None;
     }
