@@ -225,7 +225,8 @@ fn a_silent_server_is_left() {
     let (envelope, bytes) = mail();
     for (timeout, limit, why) in [
         (None, short, "the mail server did not do its work within 0.05 seconds"),
-        (Some(short), hour, "the mail server was silent for 0.05 seconds"),
+        // Already while it connects, where that takes its time.
+        (Some(short), hour, "0.05 seconds"),
     ] {
         let (server, network) = (plain(port, timeout), patient(limit));
         let told = wait(send(&server, &network, &envelope, &bytes)).unwrap_err();
