@@ -453,9 +453,10 @@ fn a_module_that_comes_while_libraries_are_forgotten_does_no_harm() {
                 def b():\n    import os\n    return os.getpid()\n";
     let mut held = Held::new(&[("/a", text)]);
     let python = python();
-    let mut run = |function: &str| call(&python, (Kind::Source, &mut held), "/a", function, vec![]);
-    let first = run("a").unwrap();
-    assert_eq!(run("b"), Ok(first));
+    let first = call(&python, (Kind::Source, &mut held), "/a", "a", vec![]).unwrap();
+    // It is another one now: the old one is forgotten.
+    held.texts.insert("/a".to_owned(), format!("{text}\n"));
+    assert_eq!(call(&python, (Kind::Source, &mut held), "/a", "b", vec![]), Ok(first));
 }
 
 // rule: operations/python-threads
