@@ -56,7 +56,7 @@ pub enum Grant<'a> {
         code: &'a SecretString,
         /// Where he was sent back to.
         redirect: &'a str,
-        /// What [`challenge`] was made of.
+        /// What the approval sent the hash of.
         verifier: &'a SecretString,
     },
 }
