@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use secrecy::SecretString;
 
 use kompira_schema::error::{Fault, Kind};
 use kompira_schema::id::{ObjectId, ProcessId, ScheduleId, UserId};
@@ -37,7 +38,7 @@ use crate::fail_point;
 use crate::remote::{Network, Runner};
 use crate::store::{Family, Snapshot};
 use crate::transfer::git::Repositories;
-use crate::tree::Tree;
+use crate::tree::{Tree, View};
 
 pub(super) struct Inner {
     pub(super) tree: Tree,
@@ -294,4 +295,14 @@ pub(super) fn myself() -> Caller {
         request: "engine".into(),
         exec: None,
     }
+}
+
+/// A password that an object holds, for what the engine does with it; `None` when it is empty.
+pub(super) fn secret(
+    view: &View,
+    id: ObjectId,
+    field: &str,
+) -> Result<Option<SecretString>, Fault> {
+    let text = view.password(&myself(), id, field, None)?;
+    Ok(Some(text.as_str().to_owned()).filter(|text| !text.is_empty()).map(Into::into))
 }

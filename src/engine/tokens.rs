@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::inner::{Inner, myself};
+use super::inner::{self, Inner, myself};
 use crate::remote::oauth2::{self, Grant, Provider};
 use crate::store::Durability;
 use crate::tree::{NewTokens, Object, TokenMark, View};
@@ -215,9 +215,7 @@ impl Held {
 }
 
 fn secret(view: &View, id: ObjectId, field: &str) -> Result<Option<SecretString>, String> {
-    let text = view.password(&myself(), id, field, None);
-    let text = text.map_err(|fault| format!("{field}: {}", fault.kind().name()))?;
-    Ok(Some(text.as_str().to_owned()).filter(|text| !text.is_empty()).map(Into::into))
+    inner::secret(view, id, field).map_err(|fault| format!("{field}: {}", fault.kind().name()))
 }
 
 fn unreadable(fault: &Fault) -> String {

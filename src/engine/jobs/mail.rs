@@ -8,7 +8,7 @@ use kompira_schema::value::{Dict, FileValue, Ref, Value};
 
 use super::arguments::{Args, pairs, text};
 use super::{Around, Job, Refusal, Run, done, failed};
-use crate::engine::inner::myself;
+use crate::engine::inner::{myself, secret};
 use crate::engine::mails::Settings;
 use crate::engine::vm::request::Outcome;
 use crate::engine::{settings, tokens};
@@ -285,11 +285,6 @@ fn of_object(view: &View, object: &Object) -> Result<Way, String> {
         _ => None,
     };
     let on = |name: &str| matches!(field(name), Some(Value::Bool(true)));
-    let secret = |name: &str| {
-        view.password(&myself(), object.id(), name, None)
-            .map(|text| Some(text.as_str().to_owned()).filter(|text| !text.is_empty()))
-            .map_err(|fault| format!("{name} of the mail server: {}", fault.kind().name()))
-    };
     if let Some(host) = text("hostname") {
         server.host = host;
     }
@@ -302,7 +297,8 @@ fn of_object(view: &View, object: &Object) -> Result<Way, String> {
     server.ssl = on("use_ssl");
     server.oauth2 = on("use_oauth2");
     if !server.oauth2 {
-        server.password = secret("password")?.map(Into::into);
+        server.password = secret(view, object.id(), "password")
+            .map_err(|fault| format!("password of the mail server: {}", fault.kind().name()))?;
     } else if !tokens::has_any(view, object.id()) {
         return Err(tokens::NONE.to_owned());
     }

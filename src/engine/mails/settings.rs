@@ -8,7 +8,7 @@ use kompira_schema::id::ObjectId;
 use kompira_schema::value::{Ref, Value};
 use secrecy::ExposeSecret as _;
 
-use crate::engine::inner::{Inner, myself};
+use crate::engine::inner::{Inner, secret};
 use crate::engine::tokens;
 use crate::remote::mailbox::{Account, Mode, Protocol};
 use crate::tree::{Object, View};
@@ -57,13 +57,9 @@ impl Settings {
         let oauth2 = on("use_oauth2");
         let secret = match oauth2 {
             true => None,
-            false => {
-                let secret = view.password(&myself(), object.id(), "password", None);
-                let secret = secret.map_err(|fault| {
-                    format!("password of the mail channel: {}", fault.kind().name())
-                })?;
-                Some(secret.as_str().to_owned()).filter(|text| !text.is_empty())
-            }
+            false => secret(view, object.id(), "password").map_err(|fault| {
+                format!("password of the mail channel: {}", fault.kind().name())
+            })?,
         };
         let provider = match field("oauth2_provider") {
             Some(Value::Object(Ref::Object(provider))) if oauth2 => Some(provider),
@@ -81,7 +77,7 @@ impl Settings {
             port: positive("port").and_then(|port| u16::try_from(port).ok()),
             tls: on("SSL"),
             user: text("username"),
-            secret: secret.map(Into::into),
+            secret,
             oauth2,
             timeout: positive("timeout").map(Duration::from_secs),
             folder: text("mailbox"),

@@ -163,16 +163,22 @@ fn a_renewal_goes_on_when_nobody_waits_for_it() {
     world.until("it is kept", || held(&world, id, "refresh_token") == "rotated");
 }
 
-// rule: operations/mail-oauth2
-#[test]
-fn tokens_that_somebody_cleared_meanwhile_stay_cleared() {
-    let world = World::new();
+/// A provider that answers each time it is told to.
+fn held_back() -> (std::sync::mpsc::Sender<()>, Giver) {
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     let giver = Giver::start(move |_| {
         let _ = gate.lock().recv();
         (200, r#"{"access_token":"a","refresh_token":"r"}"#.to_owned())
     });
+    (go, giver)
+}
+
+// rule: operations/mail-oauth2
+#[test]
+fn tokens_that_somebody_cleared_meanwhile_stay_cleared() {
+    let world = World::new();
+    let (go, giver) = held_back();
     let id = account(&world, &giver, "MailChannel", &[]);
     give(&world, id, "old", "refresh-0", now(&world));
     std::thread::scope(|scope| {
@@ -380,12 +386,7 @@ fn a_code_goes_to_no_provider_but_the_one_that_was_asked() {
 fn what_is_taken_back_while_it_is_redeemed_does_not_come() {
     for anew in [false, true] {
         let world = World::new();
-        let (go, gate) = std::sync::mpsc::channel::<()>();
-        let gate = Mutex::new(gate);
-        let giver = Giver::start(move |_| {
-            let _ = gate.lock().recv();
-            (200, r#"{"access_token":"a","refresh_token":"r"}"#.to_owned())
-        });
+        let (go, giver) = held_back();
         let id = account(&world, &giver, "MailChannel", &[]);
         let engine = world.engine();
         let begin = || word(&engine.authorize(&root(), id, "http://x/").unwrap().url, "state");

@@ -80,9 +80,7 @@ impl View {
         }
         Ok(object)
     }
-}
 
-impl View {
     /// Of whom the tokens of a mail account are; `None` when nobody gave any. Asks no permission:
     /// this is the engine's.
     ///
